@@ -125,9 +125,10 @@ struct SyQuery
 	bool		count;			/* deliver one row, count(*) of the rows as
 								 * bigint in slot 0; no targets */
 	SyNode	   *where;			/* NULL: every row */
-	bool		guard;			/* the filter must not let a row pass whose
-								 * value is outside the column's domain: it
-								 * will not be fetched and so not be checked */
+	bool		guard;			/* no row may pass whose value in a column of
+								 * "where" or "orders" is outside the column's
+								 * domain: it may be counted or skipped without
+								 * being fetched, and so not be checked */
 	int			norders;
 	SyOrder    *orders;
 	SyBound		limit;

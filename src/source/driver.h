@@ -335,7 +335,8 @@ struct SyDriver
 	const char *name;			/* "sqlite" */
 	uint32		caps;			/* mask of SY_CAP_… */
 	const SyOption *options;	/* besides the common ones */
-	const char *default_schema; /* hint for IMPORT: "main"; NULL: varies */
+	const char *query_label;	/* EXPLAIN's name for the text: "Remote SQL" */
+	const char *table_option;	/* table option that names the remote table */
 
 	/* Version of the client library in use, a static string. */
 	const char *(*library_version) (void);
@@ -459,8 +460,8 @@ struct SyDriver
 
 	/*
 	 * The next row: values[target->slot] for each target of the query,
-	 * allocated in CurrentMemoryContext or in the source's buffers, valid
-	 * until the next call.  SY_BLOCKED: wait, call again.
+	 * allocated in CurrentMemoryContext (never in a buffer that the next call
+	 * overwrites).  SY_BLOCKED: wait, call again.
 	 */
 	SyProgress	(*scan_next) (SyScan *scan, Datum *values, bool *nulls, SyError *err);
 
