@@ -1,0 +1,837 @@
+/*-------------------------------------------------------------------------
+ *
+ * value.c
+ *	  Strict conversion of remote values to Datums.
+ *
+ * A value is taken only if the column can hold it without any change: no
+ * rounding, no truncation, no guess.  What does not fit is described by an
+ * SyProblem; nothing here throws for what a source stored.
+ *
+ * The paths that a scan runs for every value (integers, doubles, text) are
+ * written for speed; decimals and JSON go through PostgreSQL's own input
+ * functions.
+ *
+ * IDENTIFICATION
+ *	  src/source/value.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/namespace.h"
+#include "common/int.h"
+#include "common/shortest_dec.h"
+#include "datatype/timestamp.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "source/value.h"
+
+/* Every decimal of up to 15 digits survives the way to a double and back. */
+#define MAX_EXACT_DECIMAL	INT64CONST(1000000000000000)
+
+/* The on-disk header of a short numeric; see numeric.c of PostgreSQL. */
+#define NUMERIC_HEADER_SHORT	0x8000
+#define NUMERIC_HEADER_NEGATIVE	0x2000
+#define NUMERIC_HEADER_DSCALE_SHIFT 7
+#define NUMERIC_HEADER_MAX_DSCALE	63
+#define NUMERIC_HEADER_WEIGHT_MASK	0x007F	/* two's complement, 7 bits */
+#define NUMERIC_BASE			10000
+#define NUMERIC_BASE_DIGITS		4
+
+/* What a numeric can hold at all. */
+#define NUMERIC_MAX_INTEGER_DIGITS	131072
+#define NUMERIC_MAX_FRACTION_DIGITS 16383
+
+/* Microseconds from 1970-01-01 to 2000-01-01. */
+#define UNIX_TO_POSTGRES_US \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+#define EXCERPT_MAX_BYTES	64
+
+static const int64 powers_of_ten[] = {
+	INT64CONST(1), INT64CONST(10), INT64CONST(100), INT64CONST(1000), INT64CONST(10000),
+	INT64CONST(100000), INT64CONST(1000000), INT64CONST(10000000), INT64CONST(100000000),
+	INT64CONST(1000000000), INT64CONST(10000000000), INT64CONST(100000000000),
+	INT64CONST(1000000000000), INT64CONST(10000000000000), INT64CONST(100000000000000),
+	INT64CONST(1000000000000000)
+};
+
+/* A plain decimal taken apart; zero has no digits. */
+typedef struct Decimal
+{
+	bool		negative;
+	int			ndigits;		/* between the first and last nonzero digit */
+	const char *digits;			/* the first nonzero one; a point may be
+								 * among those that follow */
+	int64		high;			/* power of ten of the first digit */
+	int64		low;			/* power of ten of the last one */
+	int64		scale;			/* digits after the point as written, >= 0 */
+} Decimal;
+
+/* Say why a value does not fit; returns false, for the caller to return. */
+static bool
+refuse(SyProblem *problem, int sqlstate, const char *reason)
+{
+	problem->sqlstate = sqlstate;
+	problem->reason = reason;
+	return false;
+}
+
+/* The value's type has nothing to do with the column's. */
+static bool
+refuse_type(SyProblem *problem)
+{
+	return refuse(problem, ERRCODE_FDW_INVALID_DATA_TYPE, NULL);
+}
+
+static bool
+refuse_range(SyProblem *problem)
+{
+	return refuse(problem, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "the value is out of range");
+}
+
+static bool
+refuse_rounding(SyProblem *problem)
+{
+	return refuse(problem, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+				  "the value would have to be rounded");
+}
+
+/* Precision and scale of a numeric's type modifier, which is not -1. */
+static inline int
+typmod_precision(int32 typmod)
+{
+	return ((typmod - VARHDRSZ) >> 16) & 0xffff;
+}
+
+static inline int
+typmod_scale(int32 typmod)
+{
+	return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+}
+
+/*
+ * The numeric "value" * 10^-fraction, shown with "dscale" digits.
+ *
+ * Builds the short form by hand, because this runs for every value of a
+ * numeric column.  The caller guarantees |value| < 10^15, fraction <= 15, and
+ * fraction <= dscale <= 63.
+ */
+static Datum
+build_numeric(int64 value, int fraction, int dscale)
+{
+	int16		groups[6];
+	int			ngroups = 0;
+	int			nfraction = (fraction + NUMERIC_BASE_DIGITS - 1) / NUMERIC_BASE_DIGITS;
+	uint64		rest = (uint64) (value < 0 ? -value : value) *
+	powers_of_ten[nfraction * NUMERIC_BASE_DIGITS - fraction];
+	int			weight = -nfraction - 1;
+	int			skip = 0;
+	uint16		header;
+	char	   *result;
+	Size		size;
+
+	/* Least significant group first. */
+	for (; rest != 0; rest /= NUMERIC_BASE)
+		groups[ngroups++] = (int16) (rest % NUMERIC_BASE);
+	weight += ngroups;
+	while (skip < ngroups && groups[skip] == 0)
+		skip++;
+	if (ngroups == 0)
+		weight = 0;
+
+	header = (uint16) (NUMERIC_HEADER_SHORT |
+					   (value < 0 ? NUMERIC_HEADER_NEGATIVE : 0) |
+					   (dscale << NUMERIC_HEADER_DSCALE_SHIFT) |
+					   (weight & NUMERIC_HEADER_WEIGHT_MASK));
+	size = VARHDRSZ + sizeof(uint16) * (1 + ngroups - skip);
+	result = palloc(size);
+	SET_VARSIZE(result, size);
+	memcpy(result + VARHDRSZ, &header, sizeof(header));
+	for (int i = ngroups - 1, at = VARHDRSZ + sizeof(uint16); i >= skip; i--, at += sizeof(int16))
+		memcpy(result + at, &groups[i], sizeof(int16));
+	return PointerGetDatum(result);
+}
+
+/*
+ * Store "value" * 10^-fraction as the numeric of "column", if its type
+ * modifier allows; "fraction" must be as small as possible.
+ *
+ * Returns false and leaves "done" false if the slow way must be taken.
+ */
+static bool
+short_numeric(const SyColumn *column, int64 value, int fraction, bool *done,
+			  Datum *result, SyProblem *problem)
+{
+	int			dscale = fraction;
+
+	*done = false;
+	if (value <= -MAX_EXACT_DECIMAL || value >= MAX_EXACT_DECIMAL)
+		return false;
+	if (column->typmod >= (int32) VARHDRSZ)
+	{
+		int			whole;
+
+		dscale = typmod_scale(column->typmod);
+		whole = typmod_precision(column->typmod) - dscale;
+		if (dscale < 0 || dscale > NUMERIC_HEADER_MAX_DSCALE || whole < 0)
+			return false;
+		*done = true;
+		if (fraction > dscale)
+			return refuse_rounding(problem);
+		if (whole + fraction < (int) lengthof(powers_of_ten) &&
+			(value < 0 ? -value : value) >= powers_of_ten[whole + fraction])
+			return refuse_range(problem);
+	}
+	*done = true;
+	*result = build_numeric(value, fraction, dscale);
+	return true;
+}
+
+/* Is the character a decimal digit, in every locale? */
+static inline bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/*
+ * Read the exponent that may follow a decimal's digits, "E+5".  False: there
+ * is something else, or it is out of all proportion.
+ */
+static bool
+parse_exponent(const char *p, int64 *exponent)
+{
+	bool		negative = false;
+
+	*exponent = 0;
+	if (*p == '\0')
+		return true;
+	if (*p != 'e' && *p != 'E')
+		return false;
+	p++;
+	if (*p == '+' || *p == '-')
+		negative = (*p++ == '-');
+	if (!is_digit(*p))
+		return false;
+	for (; is_digit(*p); p++)
+	{
+		*exponent = *exponent * 10 + (*p - '0');
+		if (*exponent > 100000000)
+			return false;
+	}
+	if (negative)
+		*exponent = -*exponent;
+	return *p == '\0';
+}
+
+/* Take a plain decimal apart.  False: it is none (no spaces, no hex). */
+static bool
+parse_decimal(const char *text, Decimal *decimal)
+{
+	const char *p = text;
+	const char *point = NULL;
+	const char *first = NULL;	/* nonzero digits */
+	const char *last = NULL;
+	int64		exponent;
+	int			seen = 0;
+
+	memset(decimal, 0, sizeof(*decimal));
+	if (*p == '+' || *p == '-')
+		decimal->negative = (*p++ == '-');
+	for (; is_digit(*p) || (*p == '.' && point == NULL); p++)
+	{
+		if (*p == '.')
+		{
+			point = p;
+			continue;
+		}
+		seen++;
+		if (*p != '0')
+		{
+			first = first ? first : p;
+			last = p;
+		}
+	}
+	if (seen == 0 || !parse_exponent(p, &exponent))
+		return false;
+	if (point == NULL)
+		point = p;
+	decimal->scale = Max(0, (p - point) - (*point == '.' ? 1 : 0) - exponent);
+	if (first == NULL)
+		return true;
+
+	/* A digit before the point counts from it, one behind it skips it. */
+	decimal->digits = first;
+	decimal->high = (first < point ? point - first - 1 : point - first) + exponent;
+	decimal->low = (last < point ? point - last - 1 : point - last) + exponent;
+	decimal->ndigits = (int) (decimal->high - decimal->low + 1);
+	return true;
+}
+
+/* Can numeric_in() read it, and the column's numeric(p,s) hold it unchanged? */
+static bool
+decimal_fits_numeric(const Decimal *decimal, int32 typmod, SyProblem *problem)
+{
+	if (decimal->scale > NUMERIC_MAX_FRACTION_DIGITS ||
+		(decimal->ndigits > 0 && decimal->high >= NUMERIC_MAX_INTEGER_DIGITS))
+		return refuse_range(problem);
+	if (typmod < (int32) VARHDRSZ || decimal->ndigits == 0)
+		return true;
+	if (decimal->low < -typmod_scale(typmod))
+		return refuse_rounding(problem);
+	if (decimal->high >= typmod_precision(typmod) - typmod_scale(typmod))
+		return refuse_range(problem);
+	return true;
+}
+
+/* The digits of a decimal as one integer, times 10^low; false if over 38. */
+static bool
+decimal_digits(const Decimal *decimal, unsigned __int128 *value)
+{
+	const char *p = decimal->digits;
+
+	*value = 0;
+	if (decimal->ndigits > 38)
+		return false;
+	for (int i = 0; i < decimal->ndigits; p++)
+	{
+		if (*p == '.')
+			continue;
+		*value = *value * 10 + (unsigned) (*p - '0');
+		i++;
+	}
+	return true;
+}
+
+/* To an integer, if it is one and fits in 64 bits. */
+static bool
+decimal_to_int64(const Decimal *decimal, int64 *value, SyProblem *problem)
+{
+	unsigned __int128 whole;
+	unsigned __int128 limit = (unsigned __int128) PG_INT64_MAX + (decimal->negative ? 1 : 0);
+
+	*value = 0;
+	if (decimal->ndigits == 0)
+		return true;
+	if (decimal->low < 0)
+		return refuse_rounding(problem);
+	if (decimal->high > 18 || !decimal_digits(decimal, &whole))
+		return refuse_range(problem);
+	for (int64 i = 0; i < decimal->low; i++)
+		whole *= 10;
+	if (whole > limit)
+		return refuse_range(problem);
+	*value = (int64) (decimal->negative ? -(uint64) whole : (uint64) whole);
+	return true;
+}
+
+/*
+ * To a double, if one has exactly this value.
+ *
+ * D * 10^q is D * 5^q * 2^q: what remains of D * 5^q without its factors of
+ * two must fit in 53 bits, and for negative q five must divide D.
+ */
+static bool
+decimal_to_double(const Decimal *decimal, double *value)
+{
+	const unsigned __int128 limit = (unsigned __int128) 1 << 53;
+	unsigned __int128 odd;
+	int64		exponent = decimal->low;
+
+	*value = decimal->negative ? -0.0 : 0.0;
+	if (decimal->ndigits == 0)
+		return true;
+	if (decimal->low > 400 || decimal->low < -400 || !decimal_digits(decimal, &odd))
+		return false;
+	for (int64 i = decimal->low; i < 0; i++)
+	{
+		if (odd % 5 != 0)
+			return false;
+		odd /= 5;
+	}
+	for (; odd % 2 == 0; odd /= 2)
+		exponent++;
+	for (int64 i = 0; i < decimal->low && odd < limit; i++)
+		odd *= 5;
+	if (odd >= limit)
+		return false;
+	*value = ldexp((double) (uint64) odd, (int) exponent);
+	if (isinf(*value) || ldexp(*value, (int) -exponent) != (double) (uint64) odd)
+		return false;
+	if (decimal->negative)
+		*value = -*value;
+	return true;
+}
+
+/* To NUMERIC, by PostgreSQL's own input function. */
+static bool
+numeric_from_text(const SyColumn *column, const char *text, Datum *result, SyProblem *problem)
+{
+	Decimal		decimal;
+
+	if (!parse_decimal(text, &decimal))
+		return refuse(problem, ERRCODE_INVALID_TEXT_REPRESENTATION, "it is not a decimal number");
+	if (!decimal_fits_numeric(&decimal, column->typmod, problem))
+		return false;
+	*result = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+								  ObjectIdGetDatum(InvalidOid),
+								  Int32GetDatum(column->typmod));
+	return true;
+}
+
+/* To FLOAT4 or FLOAT8. */
+static bool
+float_from_double(SyTypeKind kind, double value, Datum *result, SyProblem *problem)
+{
+	if (kind == SY_TYPE_FLOAT8)
+	{
+		*result = Float8GetDatum(value);
+		return true;
+	}
+	if (!isnan(value) && (double) (float) value != value)
+		return refuse_rounding(problem);
+	*result = Float4GetDatum((float) value);
+	return true;
+}
+
+/* To an integer, FLOAT4, FLOAT8 (exact only) or NUMERIC. */
+bool
+sy_value_from_int64(const SyColumn *column, SyTypeKind kind, int64 value,
+					Datum *result, SyProblem *problem)
+{
+	char		text[32];
+	bool		done;
+
+	switch (kind)
+	{
+		case SY_TYPE_INT8:
+			*result = Int64GetDatum(value);
+			return true;
+		case SY_TYPE_INT4:
+			if (value < PG_INT32_MIN || value > PG_INT32_MAX)
+				return refuse_range(problem);
+			*result = Int32GetDatum((int32) value);
+			return true;
+		case SY_TYPE_INT2:
+			if (value < PG_INT16_MIN || value > PG_INT16_MAX)
+				return refuse_range(problem);
+			*result = Int16GetDatum((int16) value);
+			return true;
+		case SY_TYPE_FLOAT4:
+		case SY_TYPE_FLOAT8:
+			if ((value < -SY_VALUE_EXACT_DOUBLE || value > SY_VALUE_EXACT_DOUBLE) &&
+				((double) value >= 9223372036854775808.0 || (int64) (double) value != value))
+				return refuse_rounding(problem);
+			return float_from_double(kind, (double) value, result, problem);
+		case SY_TYPE_NUMERIC:
+			if (short_numeric(column, value, 0, &done, result, problem))
+				return true;
+			if (done)
+				return false;
+			pg_lltoa(value, text);
+			return numeric_from_text(column, text, result, problem);
+		default:
+			return refuse_type(problem);
+	}
+}
+
+/*
+ * To NUMERIC: the shortest decimal that reads back as the same double.
+ *
+ * If m / 10^k is the double for some m of at most 15 digits, then no other
+ * decimal of so few digits is, and the smallest such k gives the shortest
+ * text.  That avoids the text for nearly all stored values.
+ */
+static bool
+numeric_from_double(const SyColumn *column, double value, Datum *result, SyProblem *problem)
+{
+	char		text[64];
+	bool		done;
+
+	for (int k = 0; k < (int) lengthof(powers_of_ten); k++)
+	{
+		double		scaled = value * (double) powers_of_ten[k];
+		int64		nearest;
+
+		if (!(fabs(scaled) < (double) (MAX_EXACT_DECIMAL - 1)))
+			break;
+		nearest = (int64) (scaled + (scaled < 0 ? -0.5 : 0.5));
+		if ((double) nearest / (double) powers_of_ten[k] != value)
+			continue;
+		if (short_numeric(column, nearest, k, &done, result, problem))
+			return true;
+		if (done)
+			return false;
+		break;
+	}
+
+	if (isnan(value) || isinf(value))
+		return sy_value_from_decimal(column, SY_TYPE_NUMERIC,
+									 isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity",
+									 result, problem);
+	(void) double_to_shortest_decimal_buf(value, text);
+	return numeric_from_text(column, text, result, problem);
+}
+
+/* To an integer (integral and in range), FLOAT4, FLOAT8 (exact) or NUMERIC. */
+bool
+sy_value_from_double(const SyColumn *column, SyTypeKind kind, double value,
+					 Datum *result, SyProblem *problem)
+{
+	switch (kind)
+	{
+		case SY_TYPE_FLOAT4:
+		case SY_TYPE_FLOAT8:
+			return float_from_double(kind, value, result, problem);
+		case SY_TYPE_NUMERIC:
+			return numeric_from_double(column, value, result, problem);
+		case SY_TYPE_INT2:
+		case SY_TYPE_INT4:
+		case SY_TYPE_INT8:
+			if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0))
+				return refuse_range(problem);
+			if ((double) (int64) value != value)
+				return refuse_rounding(problem);
+			return sy_value_from_int64(column, kind, (int64) value, result, problem);
+		default:
+			return refuse_type(problem);
+	}
+}
+
+/* NaN and the infinities, which a decimal's text may also say. */
+static bool
+special_from_text(const SyColumn *column, SyTypeKind kind, const char *text,
+				  Datum *result, SyProblem *problem)
+{
+	bool		nan = pg_strcasecmp(text, "NaN") == 0;
+
+	switch (kind)
+	{
+		case SY_TYPE_FLOAT4:
+		case SY_TYPE_FLOAT8:
+			return float_from_double(kind, nan ? get_float8_nan() :
+									 text[0] == '-' ? -get_float8_infinity() :
+									 get_float8_infinity(), result, problem);
+		case SY_TYPE_NUMERIC:
+			if (!nan && column->typmod >= (int32) VARHDRSZ)
+				return refuse_range(problem);
+			*result = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+										  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+			return true;
+		case SY_TYPE_INT2:
+		case SY_TYPE_INT4:
+		case SY_TYPE_INT8:
+			return refuse_range(problem);
+		default:
+			return refuse_type(problem);
+	}
+}
+
+/* To NUMERIC, an integer (integral and in range), FLOAT4 or FLOAT8 (exact). */
+bool
+sy_value_from_decimal(const SyColumn *column, SyTypeKind kind, const char *text,
+					  Datum *result, SyProblem *problem)
+{
+	Decimal		decimal;
+	int64		whole;
+	double		number;
+
+	if (pg_strcasecmp(text, "NaN") == 0 || pg_strcasecmp(text, "Infinity") == 0 ||
+		pg_strcasecmp(text, "-Infinity") == 0)
+		return special_from_text(column, kind, text, result, problem);
+	if (kind == SY_TYPE_NUMERIC)
+		return numeric_from_text(column, text, result, problem);
+	if (!parse_decimal(text, &decimal))
+		return refuse(problem, ERRCODE_INVALID_TEXT_REPRESENTATION, "it is not a decimal number");
+	switch (kind)
+	{
+		case SY_TYPE_FLOAT4:
+		case SY_TYPE_FLOAT8:
+			if (!decimal_to_double(&decimal, &number))
+				return refuse_rounding(problem);
+			return float_from_double(kind, number, result, problem);
+		case SY_TYPE_INT2:
+		case SY_TYPE_INT4:
+		case SY_TYPE_INT8:
+			return decimal_to_int64(&decimal, &whole, problem) &&
+				sy_value_from_int64(column, kind, whole, result, problem);
+		default:
+			return refuse_type(problem);
+	}
+}
+
+/* Is it all ASCII without NUL?  Eight bytes at a time. */
+static inline bool
+is_plain_ascii(const char *text, size_t length)
+{
+	uint64		chunk;
+	uint64		high = 0;
+
+	for (; length >= sizeof(chunk); text += sizeof(chunk), length -= sizeof(chunk))
+	{
+		memcpy(&chunk, text, sizeof(chunk));
+
+		/* The high bit of each byte: set in the byte, or by a borrow from 0. */
+		high |= chunk | (chunk - UINT64CONST(0x0101010101010101));
+	}
+	for (; length > 0; text++, length--)
+		high |= (uint8) (*text | (*text == '\0' ? 0x80 : 0));
+	return (high & UINT64CONST(0x8080808080808080)) == 0;
+}
+
+/*
+ * Bring UTF-8 of unchecked validity into the server's encoding.
+ *
+ * On success *text and *length are replaced, by a palloc'd copy if a
+ * conversion was needed.
+ */
+static bool
+to_server_encoding(const char **text, size_t *length, SyProblem *problem)
+{
+	int			encoding = GetDatabaseEncoding();
+	Oid			proc;
+	char	   *buffer;
+
+	if (is_plain_ascii(*text, *length))
+		return true;
+	if (*length > MaxAllocSize / MAX_CONVERSION_GROWTH - 1)
+		return refuse(problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the value is too long");
+	if (memchr(*text, '\0', *length) != NULL)
+		return refuse(problem, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "it contains a zero byte");
+	if (pg_encoding_verifymbstr(PG_UTF8, *text, (int) *length) != (int) *length)
+		return refuse(problem, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "it is not valid UTF-8");
+	if (encoding == PG_UTF8)
+		return true;
+
+	proc = encoding == PG_SQL_ASCII ? InvalidOid :
+		FindDefaultConversionProc(PG_UTF8, encoding);
+	if (!OidIsValid(proc))
+		return refuse(problem, ERRCODE_UNTRANSLATABLE_CHARACTER,
+					  "the database's encoding cannot represent it");
+	buffer = palloc(*length * MAX_CONVERSION_GROWTH + 1);
+	if (pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding,
+									  (unsigned char *) unconstify(char *, *text), (int) *length,
+									  (unsigned char *) buffer,
+									  (int) (*length * MAX_CONVERSION_GROWTH + 1),
+									  true) != (int) *length)
+		return refuse(problem, ERRCODE_UNTRANSLATABLE_CHARACTER,
+					  "the database's encoding cannot represent it");
+	*text = buffer;
+	*length = strlen(buffer);
+	return true;
+}
+
+/* A text Datum of "length" bytes, followed by "padding" spaces. */
+static Datum
+build_text(const char *text, size_t length, size_t padding)
+{
+	struct varlena *result = palloc(VARHDRSZ + length + padding);
+
+	SET_VARSIZE(result, VARHDRSZ + length + padding);
+	memcpy(VARDATA(result), text, length);
+	if (padding > 0)
+		memset(VARDATA(result) + length, ' ', padding);
+	return PointerGetDatum(result);
+}
+
+/* To TEXT, VARCHAR or BPCHAR, from UTF-8 of unchecked validity. */
+bool
+sy_value_from_utf8(const SyColumn *column, SyTypeKind kind,
+				   const char *text, size_t length,
+				   Datum *result, SyProblem *problem)
+{
+	size_t		padding = 0;
+
+	if (kind != SY_TYPE_TEXT && kind != SY_TYPE_VARCHAR && kind != SY_TYPE_BPCHAR)
+		return refuse_type(problem);
+	if (!to_server_encoding(&text, &length, problem))
+		return false;
+	if (length > MaxAllocSize - VARHDRSZ)
+		return refuse(problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the value is too long");
+	if (kind != SY_TYPE_TEXT && column->typmod >= (int32) VARHDRSZ)
+	{
+		size_t		limit = column->typmod - VARHDRSZ;
+		size_t		count;
+
+		/* Trailing spaces mean nothing in char(n). */
+		if (kind == SY_TYPE_BPCHAR)
+			while (length > 0 && text[length - 1] == ' ')
+				length--;
+		count = pg_mbstrlen_with_len(text, (int) length);
+		if (count > limit)
+			return refuse(problem, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "the value is too long");
+		if (kind == SY_TYPE_BPCHAR)
+			padding = limit - count;
+	}
+	*result = build_text(text, length, padding);
+	return true;
+}
+
+/*
+ * To JSON or JSONB, from UTF-8 of unchecked validity.
+ *
+ * Only the type's own input function knows all its limits.  It holds no
+ * lock or other resource while it runs, so that its error can be caught
+ * without a subtransaction; anything but a data error goes on.
+ */
+bool
+sy_value_from_json(const SyColumn *column, SyTypeKind kind,
+				   const char *text, size_t length,
+				   Datum *result, SyProblem *problem)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile bool ok = true;
+	char	   *copy;
+
+	if (kind != SY_TYPE_JSON && kind != SY_TYPE_JSONB)
+		return refuse_type(problem);
+	if (!to_server_encoding(&text, &length, problem))
+		return false;
+	copy = pnstrdup(text, length);
+	PG_TRY();
+	{
+		*result = DirectFunctionCall1(kind == SY_TYPE_JSON ? json_in : jsonb_in,
+									  CStringGetDatum(copy));
+	}
+	PG_CATCH();
+	{
+		int			sqlstate = geterrcode();
+		int			category = ERRCODE_TO_CATEGORY(sqlstate);
+
+		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(cxt);
+		FlushErrorState();
+		ok = refuse(problem, sqlstate, "it is not valid JSON for this type");
+	}
+	PG_END_TRY();
+	pfree(copy);
+	return ok;
+}
+
+/* To BYTEA, or UUID from 16 bytes. */
+bool
+sy_value_from_bytes(const SyColumn *column, SyTypeKind kind,
+					const void *bytes, size_t length,
+					Datum *result, SyProblem *problem)
+{
+	pg_uuid_t  *uuid;
+
+	switch (kind)
+	{
+		case SY_TYPE_BYTEA:
+			if (length > MaxAllocSize - VARHDRSZ)
+				return refuse(problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the value is too long");
+			*result = build_text(bytes, length, 0);
+			return true;
+		case SY_TYPE_UUID:
+			if (length != UUID_LEN)
+				return refuse(problem, ERRCODE_INVALID_TEXT_REPRESENTATION,
+							  "it is not 16 bytes long");
+			uuid = palloc(sizeof(*uuid));
+			memcpy(uuid->data, bytes, UUID_LEN);
+			*result = UUIDPGetDatum(uuid);
+			return true;
+		default:
+			return refuse_type(problem);
+	}
+}
+
+/* To DATE from a whole number of days since 2000-01-01 in microseconds. */
+static bool
+date_from_us(int64 us, Datum *result, SyProblem *problem)
+{
+	int64		days = us / USECS_PER_DAY;
+
+	if (us % USECS_PER_DAY != 0)
+		return refuse(problem, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "it has a time of day");
+	if (!IS_VALID_DATE(days))
+		return refuse(problem, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "the value is out of range");
+	*result = DateADTGetDatum((DateADT) days);
+	return true;
+}
+
+/* To DATE, TIMESTAMP or TIMESTAMPTZ, from microseconds since 1970 in UTC. */
+bool
+sy_value_from_unix_us(const SyColumn *column, SyTypeKind kind, int64 us,
+					  Datum *result, SyProblem *problem)
+{
+	if (kind != SY_TYPE_DATE && kind != SY_TYPE_TIMESTAMP && kind != SY_TYPE_TIMESTAMPTZ)
+		return refuse_type(problem);
+	if (pg_sub_s64_overflow(us, UNIX_TO_POSTGRES_US, &us))
+		return refuse(problem, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "the value is out of range");
+	if (kind == SY_TYPE_DATE)
+		return date_from_us(us, result, problem);
+	if (!IS_VALID_TIMESTAMP(us))
+		return refuse(problem, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "the value is out of range");
+	if (column->typmod >= 0 && column->typmod < MAX_TIMESTAMP_PRECISION &&
+		us % powers_of_ten[MAX_TIMESTAMP_PRECISION - column->typmod] != 0)
+		return refuse(problem, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+					  "the value would have to be rounded");
+	*result = TimestampGetDatum(us);
+	return true;
+}
+
+/*
+ * Write an excerpt of a value: printable characters as they are, anything
+ * else as \xNN; at most EXCERPT_MAX_BYTES of the value.  Returns "out".
+ */
+static const char *
+escape_excerpt(const char *value, size_t length, char *out)
+{
+	size_t		limit = Min(length, EXCERPT_MAX_BYTES);
+	char	   *to = out;
+
+	for (size_t i = 0; i < limit;)
+	{
+		const unsigned char *from = (const unsigned char *) value + i;
+		int			width = pg_utf_mblen(from);
+
+		if (width > 1 && i + width <= limit && pg_utf8_islegal(from, width))
+		{
+			memcpy(to, from, width);
+			to += width;
+			i += width;
+			continue;
+		}
+		if (*from >= 0x20 && *from < 0x7f && *from != '\\' && *from != '"')
+			*to++ = (char) *from;
+		else
+			to += sprintf(to, "\\x%02x", *from);
+		i++;
+	}
+	strcpy(to, length > limit ? "..." : "");
+	return out;
+}
+
+/*
+ * Fill "err" for a value that does not fit its column; see value.h.
+ */
+void
+sy_value_error(SyError *err, const SyColumn *column, const SyProblem *problem,
+			   const char *type, const char *excerpt, size_t length,
+			   const char *row)
+{
+	char		text[4 * EXCERPT_MAX_BYTES + 4];
+	const char *colon = problem->reason ? ": " : "";
+	const char *reason = problem->reason ? problem->reason : "";
+
+	sy_error_set(err, SY_ERROR_REQUEST, problem->sqlstate,
+				 "cannot convert %s value to column \"%s\" of type %s",
+				 type, column->name, column->type_name);
+	if (excerpt != NULL)
+		sy_error_detail(err, "Value \"%s\" in %s%s%s.",
+						escape_excerpt(excerpt, length, text), row, colon, reason);
+	else
+		sy_error_detail(err, "In %s%s%s.", row, colon, reason);
+}
