@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""A TCP proxy that misbehaves on command, and a listener that never answers.
+
+    proxy.py PORT       forwards to 127.0.0.1:PORT
+    proxy.py --backlog  a listener whose backlog is full: connects hang
+
+Prints its own port, then obeys lines on standard input, answering each with
+one line; it ends when standard input does.
+
+    pass            forward everything at once (as at the start)
+    trickle N       server to client: N bytes every 10 ms
+    delay MS        server to client: each chunk MS milliseconds late
+    stall           server to client: nothing any more
+    cut N           let N more bytes pass to the client, then close all
+    close           close all connections now
+    refuse          close, and accept no connection
+    accept          accept again
+    reset           set the counters to zero
+    stats           JSON: connections, requests, up, down (bytes), open
+"""
+import asyncio
+import json
+import socket
+import sys
+
+
+class Proxy:
+    """The listener, its connections, and the mode they all obey."""
+
+    def __init__(self, target):
+        self.target = target
+        self.mode = "pass"
+        self.number = 0
+        self.changed = asyncio.Event()
+        self.writers = set()
+        self.refusing = False
+        self.reset()
+
+    def reset(self):
+        """Zero the counters."""
+        self.connections = self.requests = self.up = self.down = 0
+
+    def close_all(self):
+        """Cut every connection, both sides."""
+        for writer in list(self.writers):
+            writer.transport.abort()
+
+    async def deliver(self, writer, data):
+        """Send data from the server to the client as the mode says."""
+        while data:
+            if self.mode == "stall":
+                await self.wait_for_change()
+                continue
+            if self.mode == "trickle":
+                await asyncio.sleep(0.01)
+                piece = data[:self.number]
+            elif self.mode == "cut":
+                piece = data[:self.number]
+                self.number -= len(piece)
+            else:
+                if self.mode == "delay":
+                    await asyncio.sleep(self.number / 1000)
+                piece = data
+            data = data[len(piece):]
+            self.down += len(piece)
+            writer.write(piece)
+            await writer.drain()
+            if self.mode == "cut" and self.number <= 0:
+                await asyncio.sleep(0.01)
+                self.mode = "pass"
+                self.close_all()
+                return
+
+    async def wait_for_change(self):
+        """Sleep until another mode is set."""
+        self.changed.clear()
+        await self.changed.wait()
+
+    async def downstream(self, reader, writer):
+        """Server to client."""
+        while True:
+            data = await reader.read(65536)
+            if not data:
+                break
+            await self.deliver(writer, data)
+
+    async def upstream(self, reader, writer):
+        """Client to server; counts messages by the length that heads each."""
+        pending = b""
+        skip = 0
+        while True:
+            data = await reader.read(65536)
+            if not data:
+                break
+            self.up += len(data)
+            writer.write(data)
+            await writer.drain()
+            if skip >= len(data):
+                skip -= len(data)
+                continue
+            pending += data[skip:]
+            skip = 0
+            while len(pending) >= 16:
+                length = int.from_bytes(pending[:4], "little")
+                if not 16 <= length <= 50000000:
+                    pending = b""
+                    break
+                self.requests += 1
+                skip = max(0, length - len(pending))
+                pending = pending[length:]
+
+    async def client(self, reader, writer):
+        """One accepted connection, until either side ends it."""
+        if self.refusing:
+            writer.transport.abort()
+            return
+        self.connections += 1
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        both = {writer, server_writer}
+        self.writers |= both
+        tasks = [asyncio.ensure_future(self.upstream(reader, server_writer)),
+                 asyncio.ensure_future(self.downstream(server_reader, writer))]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.writers -= both
+        for end in both:
+            end.transport.abort()
+
+    def obey(self, line):
+        """One line of standard input; returns the answer."""
+        words = line.split()
+        command = words[0]
+        if command in ("pass", "trickle", "delay", "stall", "cut"):
+            self.number = int(words[1]) if len(words) > 1 else 0
+            self.mode = command
+            self.changed.set()
+        elif command == "close":
+            self.close_all()
+        elif command == "refuse":
+            self.refusing = True
+            self.close_all()
+        elif command == "accept":
+            self.refusing = False
+        elif command == "reset":
+            self.reset()
+        elif command == "stats":
+            return json.dumps({"connections": self.connections, "requests": self.requests, "up": self.up,
+                               "down": self.down, "open": len(self.writers) // 2})
+        else:
+            return "unknown command"
+        return "ok"
+
+
+async def serve(target):
+    """Run the proxy until standard input ends."""
+    loop = asyncio.get_running_loop()
+    proxy = Proxy(target)
+    server = await asyncio.start_server(proxy.client, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    lines = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while True:
+        line = await lines.readline()
+        if not line:
+            break
+        print(proxy.obey(line.decode()), flush=True)
+    proxy.close_all()
+
+
+def full_backlog():
+    """Listen, fill the backlog, and never accept."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = []
+        for _ in range(8):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+            fillers.append(filler)
+        print(listener.getsockname()[1], flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--backlog"]:
+        full_backlog()
+    else:
+        asyncio.run(serve(int(sys.argv[1])))

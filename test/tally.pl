@@ -1,0 +1,88 @@
+#!/usr/bin/perl
+# Run programs that speak TAP and count their assertions.
+#
+#	tally.pl SUMMARY LOGDIR -- FILE ... 		Perl files, and pgTAP scripts (.sql)
+#
+# Prints one line per file, and of failed files the failed assertions and the
+# end of the log, which is kept in LOGDIR.  Appends "passed failed" to
+# SUMMARY.  A file that ends without a plan, or with an exit status though
+# every assertion passed, counts as one more failure.
+use strict;
+use warnings;
+
+use File::Basename;
+use TAP::Parser;
+use Time::HiRes qw(time);
+
+my ($summary, $logdir, $separator, @files) = @ARGV;
+die "usage: tally.pl SUMMARY LOGDIR -- FILE ...\n" unless @files && $separator eq '--';
+
+# The command that runs one file.
+sub command_of
+{
+	my ($file) = @_;
+
+	return ['psql', '-XtAq', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-f', $file]
+	  if $file =~ /\.sql$/;
+	return ['perl', (map { "-I$_" } grep { length } split /:/, $ENV{SY_PERL5LIB} // ''), $file];
+}
+
+# Run one file; returns (passed, failed, the lines to show).
+sub run_file
+{
+	my ($file) = @_;
+	my ($passed, $failed, @shown) = (0, 0);
+	my $log = "$logdir/" . basename($file) . '.log';
+	open(my $out, '>', $log) or die "cannot write $log: $!";
+	$out->autoflush(1);
+	open(STDERR, '>&', $out) or die "cannot redirect: $!";
+	my $parser = TAP::Parser->new({ exec => command_of($file), merge => 1 });
+
+	while (my $result = $parser->next)
+	{
+		print $out $result->raw, "\n";
+		next unless $result->is_test;
+		if ($result->is_ok)
+		{
+			$passed++;
+		}
+		else
+		{
+			$failed++;
+			push @shown, $result->raw;
+		}
+	}
+	close($out);
+	my @wrong = $parser->parse_errors;
+	push @wrong, 'exit status ' . $parser->exit if $parser->exit && !$failed;
+	if (@wrong)
+	{
+		$failed++;
+		push @shown, "not ok - " . join('; ', @wrong);
+	}
+	return ($passed, $failed, @shown);
+}
+
+open(my $saved_err, '>&', \*STDERR) or die;
+my ($all_passed, $all_failed) = (0, 0);
+foreach my $file (@files)
+{
+	my $began = time;
+	my ($passed, $failed, @shown) = run_file($file);
+
+	open(STDERR, '>&', $saved_err) or die;
+	printf "  %-40s %4d passed %s %6.1f s\n", basename($file), $passed,
+	  $failed ? sprintf('%4d FAILED', $failed) : '           ', time - $began;
+	if ($failed)
+	{
+		print "    $_\n" foreach @shown;
+		my @tail = split /\n/, qx(tail -n 30 '$logdir/@{[basename($file)]}.log');
+		print "    | $_\n" foreach @tail;
+	}
+	$all_passed += $passed;
+	$all_failed += $failed;
+}
+open(my $sum, '>>', $summary) or die "cannot write $summary: $!";
+print $sum "$all_passed $all_failed\n";
+close($sum);
+exit($all_failed ? 1 : 0);
