@@ -17,6 +17,8 @@
 
 #include <stdarg.h>
 
+#include "base/compat.h"
+
 /* Who is to blame; later decides what counts against a source's breaker. */
 typedef enum SyErrorClass
 {
@@ -97,7 +99,7 @@ sy_error_hint(SyError *err, const char *fmt,...)
 	va_end(args);
 }
 
-extern void sy_error_throw(const SyError *err) pg_attribute_noreturn();
+pg_noreturn extern void sy_error_throw(const SyError *err);
 extern void sy_error_redact(char *text);
 
 #endif							/* SY_ERROR_H */

@@ -15,9 +15,13 @@
 #include "source/driver.h"
 
 /* registry.c */
+extern void sy_registry_init(const SyHost *host);
 extern const SyDriver *sy_registry_driver(const char *name);
+extern const SyDriver *sy_registry_try_driver(const char *name);
 extern const SyDriver *sy_registry_for_server(Oid serverid);
+extern const SyDriver *sy_registry_for_validator(Oid funcid);
 extern bool sy_registry_is_ours(Oid relid);
+extern List *sy_registry_names(void);
 
 /* option.c */
 extern const SyOption sy_common_options[];

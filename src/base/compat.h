@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between the versions of PostgreSQL.
+ *
+ * This is the only file that asks for PostgreSQL's version.  Each entry gives
+ * one name to what the versions spell differently, with the newest version's
+ * meaning where there is a choice.
+ *
+ * IDENTIFICATION
+ *	  src/base/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SY_COMPAT_H
+#define SY_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "switchyard needs PostgreSQL 15 or later"
+#endif
+
+/* Stands before a declaration; up to 17 there was a macro to stand behind it. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* The mark of a loadable module, with its name and version where it can be. */
+#if PG_VERSION_NUM >= 180000
+#define SY_MODULE_MAGIC(module_name) \
+	PG_MODULE_MAGIC_EXT(.name = (module_name), .version = SY_VERSION)
+#else
+#define SY_MODULE_MAGIC(module_name)	PG_MODULE_MAGIC
+#endif
+
+/* An event set that lives until it is freed.  (17: resource owners.) */
+#if PG_VERSION_NUM >= 170000
+#define sy_create_wait_event_set(nevents)	CreateWaitEventSet(NULL, (nevents))
+#else
+#define sy_create_wait_event_set(nevents) \
+	CreateWaitEventSet(TopMemoryContext, (nevents))
+#endif
+
+/* What pg_stat_activity shows while a backend waits for a source. */
+#define SY_WAIT_SOURCE	PG_WAIT_EXTENSION
+
+/* As whom an executor node works: 0 means "the current user". */
+#if PG_VERSION_NUM >= 160000
+#define sy_scan_check_as_user(fsplan, rte)	((fsplan)->checkAsUser)
+#else
+#define sy_scan_check_as_user(fsplan, rte)	((rte)->checkAsUser)
+#endif
+
+/* The same at planning. */
+#if PG_VERSION_NUM >= 160000
+#define sy_rel_userid(root, rel)	((rel)->userid)
+#else
+#define sy_rel_userid(root, rel) \
+	(planner_rt_fetch((rel)->relid, (root))->checkAsUser)
+#endif
+
+/* Was the table named in the query, not reached through its parent? */
+#if PG_VERSION_NUM >= 160000
+#define sy_rte_is_named(rte)	((rte)->perminfoindex != 0)
+#else
+#define sy_rte_is_named(rte)	((rte)->requiredPerms != 0)
+#endif
+
+/* Paths of foreign scans: 17 added restrictions, 18 counts disabled nodes. */
+#if PG_VERSION_NUM >= 180000
+#define sy_foreignscan_path(root, rel, target, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, target, rows, 0, startup, total, keys, outer, \
+							NULL, NIL, private)
+#define sy_foreign_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, NIL, NULL, \
+							  NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define sy_foreignscan_path(root, rel, target, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, keys, outer, \
+							NULL, NIL, private)
+#define sy_foreign_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL, NULL, \
+							  NIL, private)
+#else
+#define sy_foreignscan_path(root, rel, target, rows, startup, total, keys, outer, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, keys, outer, \
+							NULL, private)
+#define sy_foreign_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL, NULL, \
+							  private)
+#endif
+
+/* Does a collation order by bytes, as "C" does? */
+#if PG_VERSION_NUM >= 180000
+#define sy_collation_is_c(collation) \
+	(pg_newlocale_from_collation(collation)->collate_is_c)
+#else
+#define sy_collation_is_c(collation)	lc_collate_is_c(collation)
+#endif
+
+/* Does a sort key ask for the greatest first? */
+#if PG_VERSION_NUM >= 180000
+#define sy_pathkey_is_descending(pathkey) \
+	((pathkey)->pk_cmptype == COMPARE_GT)
+#else
+#define sy_pathkey_is_descending(pathkey) \
+	((pathkey)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
+#endif							/* SY_COMPAT_H */
