@@ -1,0 +1,448 @@
+/*-------------------------------------------------------------------------
+ *
+ * conn.c
+ *	  The cache of sessions, and what transactions do to them.
+ *
+ * A session is kept until the backend exits, its server or user mapping is
+ * altered, or it breaks.  Which session serves whom:
+ *
+ * - Network sources: one session for a user mapping; all cursors share it.
+ * - Sources with SY_CAP_SNAPSHOT_SESSION: one session for the whole
+ *   transaction from REPEATABLE READ on.  In READ COMMITTED a session belongs
+ *   to one statement while it has open cursors; a later statement takes
+ *   another one, MAX_HANDLES at most, beyond which the cursors of the least
+ *   recently used are read to their ends.
+ *
+ * Everything here is private to the backend, so there are no locks.
+ *
+ * IDENTIFICATION
+ *	  src/conn/conn.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+
+#include "conn/conn.h"
+#include "conn/cursor.h"
+
+/* Sessions of one file that may be open in a backend at the same time. */
+#define MAX_HANDLES			4
+
+/* Time for telling sources what is over, in ms. */
+#define SETTLE_MS			1000
+#define SETTLE_ABORT_MS		60
+
+static dlist_head conns = DLIST_STATIC_INIT(conns);
+static bool callbacks_registered = false;
+
+/* Throw a driver's error; a pending interrupt goes first. */
+void
+sy_conn_throw(const SyError *err)
+{
+	if (err->cls == SY_ERROR_CANCELED)
+		CHECK_FOR_INTERRUPTS();
+	sy_error_throw(err);
+}
+
+/* What reads of the present transaction may see. */
+static SyIsolation
+present_isolation(void)
+{
+	if (!IsolationUsesXactSnapshot())
+		return SY_READ_COMMITTED;
+	return XactReadOnly ? SY_REPEATABLE_READ_ONLY : SY_REPEATABLE_READ;
+}
+
+/* Does a session of this driver belong to one statement at a time? */
+static bool
+is_per_statement(const SyDriver *driver)
+{
+	return (driver->caps & SY_CAP_SNAPSHOT_SESSION) != 0 && !IsolationUsesXactSnapshot();
+}
+
+/* End what the driver's begin() began.  Never throws, never waits. */
+static void
+end_session(SyConn *conn)
+{
+	if (!conn->begun)
+		return;
+	conn->begun = false;
+	conn->statement = NULL;
+	conn->driver->end(conn->session);
+}
+
+/* Close all cursors of a session: its transaction or its backend ends. */
+static void
+close_cursors(SyConn *conn)
+{
+	if (conn->waiting)
+	{
+		conn->waiting = false;
+		conn->driver->abandon(conn->session);
+	}
+	while (!dlist_is_empty(&conn->cursors))
+		sy_guard_release(dlist_head_element(SyCursor, node, &conn->cursors)->guard);
+}
+
+/* Close a session that nobody uses, and forget it. */
+static void
+close_conn(SyConn *conn)
+{
+	Assert(conn->uses == 0);
+	end_session(conn);
+	conn->driver->session_close(conn->session);
+	dlist_delete(&conn->node);
+	MemoryContextDelete(conn->cxt);
+}
+
+/* Pay what the session owes within "ms". */
+static void
+settle(SyConn *conn, int ms)
+{
+	if (conn->driver->settle != NULL)
+		(void) conn->driver->settle(conn->session, sy_deadline_in(ms));
+}
+
+/* Pay what the session owes, for a second at most. */
+void
+sy_conn_settle(SyConn *conn)
+{
+	settle(conn, SETTLE_MS);
+}
+
+/* May the session go on into the next transaction? */
+static bool
+is_fit(SyConn *conn)
+{
+	return conn->generation == sy_source_generation(conn->serverid, conn->umid) &&
+		conn->driver->session_usable(conn->session);
+}
+
+/*
+ * End all uses and transactions, pay debts for "ms" at most each, and close
+ * what was opened with options that are no longer in force.
+ */
+static void
+finish_transaction(int ms)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+
+		close_cursors(conn);
+		end_session(conn);
+		settle(conn, ms);
+		if (conn->uses == 0 &&
+			conn->generation != sy_source_generation(conn->serverid, conn->umid))
+			close_conn(conn);
+	}
+}
+
+/*
+ * Transaction callback.  Reads have nothing to commit, so that everything is
+ * over before commit begins; what cannot be told to a source now is owed.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			finish_transaction(SETTLE_MS);
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			finish_transaction(SETTLE_ABORT_MS);
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PREPARE:
+			break;
+	}
+}
+
+/* Exit callback: nothing may stay behind at a source. */
+static void
+at_backend_exit(int code, Datum arg)
+{
+	while (!dlist_is_empty(&conns))
+	{
+		SyConn	   *conn = dlist_head_element(SyConn, node, &conns);
+
+		close_cursors(conn);
+		end_session(conn);
+		settle(conn, SETTLE_MS);
+		conn->driver->session_close(conn->session);
+		dlist_delete(&conn->node);
+		/* the memory stays: a guard of sy_conn_acquire() may still point here */
+	}
+}
+
+/* Register the callbacks, once. */
+static void
+register_callbacks(void)
+{
+	if (callbacks_registered)
+		return;
+	RegisterXactCallback(at_transaction_end, NULL);
+	before_shmem_exit(at_backend_exit, (Datum) 0);
+	callbacks_registered = true;
+}
+
+/* Open a session and add it to the cache. */
+static SyConn *
+open_conn(const SySource *source, const SySessionKey *key)
+{
+	MemoryContext cxt = AllocSetContextCreate(TopMemoryContext, "switchyard session",
+											  ALLOCSET_SMALL_SIZES);
+	SyConn	   *volatile conn = NULL;
+	SyError		err;
+
+	register_callbacks();
+	sy_error_clear(&err);
+	MemoryContextSetIdentifier(cxt, MemoryContextStrdup(cxt, source->name));
+	PG_TRY();
+	{
+		SySource   *copy = sy_source_copy(source, cxt);
+
+		conn = MemoryContextAllocZero(cxt, sizeof(SyConn));
+		conn->cxt = cxt;
+		conn->driver = source->driver;
+		conn->key = *key;
+		conn->serverid = source->serverid;
+		conn->umid = source->umid;
+		conn->generation = sy_source_generation(source->serverid, source->umid);
+		dlist_init(&conn->cursors);
+		conn->session = source->driver->session_create(copy, cxt, &err);
+	}
+	PG_CATCH();
+	{
+		MemoryContextDelete(cxt);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	if (conn->session == NULL)
+	{
+		MemoryContextDelete(cxt);
+		sy_conn_throw(&err);
+	}
+	dlist_push_head(&conns, &conn->node);
+	return conn;
+}
+
+/* Is the session the one that "statement" works on already, or free for it? */
+static bool
+may_serve(const SyConn *conn, const void *statement)
+{
+	if (!is_per_statement(conn->driver))
+		return true;
+	return conn->statement == statement || (conn->uses == 0 && !conn->begun);
+}
+
+/*
+ * A cached session that may serve, by server and mapping: the common case,
+ * which asks no file system.  NULL if there is none; unfit ones are closed.
+ */
+static SyConn *
+find_by_server(const SySource *source, const void *statement)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+
+		if (conn->serverid != source->serverid || conn->umid != source->umid ||
+			conn->driver != source->driver || !may_serve(conn, statement))
+			continue;
+		if (conn->uses > 0 || conn->begun || is_fit(conn))
+			return conn;
+		close_conn(conn);
+	}
+	return NULL;
+}
+
+/*
+ * A cached session that may serve, by key: another server may name the same
+ * file.  An idle one that was opened for another server is closed, so that
+ * the options of this one count.  "nbusy" counts those that cannot serve,
+ * "oldest" is the least recently used of them.
+ */
+static SyConn *
+find_by_key(const SySource *source, const SySessionKey *key, const void *statement,
+			int *nbusy, SyConn **oldest)
+{
+	dlist_mutable_iter iter;
+
+	*nbusy = 0;
+	*oldest = NULL;
+	dlist_foreach_modify(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+
+		if (conn->driver != source->driver ||
+			memcmp(&conn->key, key, sizeof(SySessionKey)) != 0)
+			continue;
+		if (!may_serve(conn, statement))
+		{
+			(*nbusy)++;
+			*oldest = conn;
+		}
+		else if (conn->uses > 0 || conn->begun)
+			return conn;
+		else
+			close_conn(conn);
+	}
+	return NULL;
+}
+
+/* Read the session's cursors to their ends, so that it can serve another. */
+static void
+drain_conn(SyConn *conn)
+{
+	while (!dlist_is_empty(&conn->cursors))
+	{
+		SyCursor   *cursor = dlist_head_element(SyCursor, node, &conn->cursors);
+
+		cursor->drain(cursor, cursor->owner);
+		sy_guard_release(cursor->guard);
+	}
+}
+
+/* Can all uses of the session be ended by reading on? */
+static bool
+is_drainable(SyConn *conn)
+{
+	dlist_iter	iter;
+	int			ncursors = 0;
+
+	dlist_foreach(iter, &conn->cursors)
+	{
+		if (dlist_container(SyCursor, node, iter.cur)->drain == NULL)
+			return false;
+		ncursors++;
+	}
+	return ncursors == conn->uses;
+}
+
+/* A session for "statement", cached or new; see conn.h. */
+SyConn *
+sy_conn_use(const SySource *source, const void *statement)
+{
+	SyConn	   *conn = find_by_server(source, statement);
+
+	if (conn == NULL)
+	{
+		SySessionKey key;
+		SyConn	   *oldest;
+		SyError		err;
+		int			nbusy;
+
+		memset(&key, 0, sizeof(key));
+		sy_error_clear(&err);
+		if (!source->driver->session_key(source, &key, &err))
+			sy_conn_throw(&err);
+		conn = find_by_key(source, &key, statement, &nbusy, &oldest);
+		if (conn == NULL && nbusy >= MAX_HANDLES && is_drainable(oldest))
+		{
+			drain_conn(oldest);
+			Assert(oldest->uses == 0 && !oldest->begun);
+			conn = oldest;
+		}
+		if (conn == NULL)
+			conn = open_conn(source, &key);
+	}
+
+	if (!conn->begun)
+	{
+		conn->begun = true;
+		conn->driver->begin(conn->session, present_isolation());
+	}
+	conn->statement = is_per_statement(conn->driver) ? statement : NULL;
+	conn->uses++;
+	dlist_move_head(&conns, &conn->node);
+	return conn;
+}
+
+/* End one use of a session; see conn.h. */
+void
+sy_conn_unuse(SyConn *conn)
+{
+	Assert(conn->uses > 0);
+	if (--conn->uses == 0 && conn->statement != NULL)
+		end_session(conn);
+}
+
+/* Guard callback of sy_conn_acquire(). */
+static void
+release_conn(void *object)
+{
+	sy_conn_unuse((SyConn *) object);
+}
+
+/* The cached connection of a session. */
+static SyConn *
+conn_of(const SySession *session)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+
+		if (conn->session == session)
+			return conn;
+	}
+	return NULL;
+}
+
+/* A session for work outside of scans; see conn.h. */
+SySession *
+sy_conn_acquire(const SySource *source, MemoryContext cxt)
+{
+	SyGuard    *guard = sy_guard_reserve(cxt, release_conn);
+	SyConn	   *conn = sy_conn_use(source, guard);
+
+	guard->object = conn;
+	return conn->session;
+}
+
+/*
+ * SyHost.wait: wait on the backend's own stack for what "session" is blocked
+ * on.  Serves interrupts; the operation is abandoned before an error goes on.
+ */
+void
+sy_conn_wait(SySession *session)
+{
+	SyConn	   *conn = conn_of(session);
+	SyWaitSpec	spec;
+
+	/* FATAL does not pass PG_CATCH: the exit callback looks at this */
+	if (conn != NULL)
+		conn->waiting = true;
+	PG_TRY();
+	{
+		session->driver->wait(session, &spec);
+		sy_wait(&spec, 1);
+	}
+	PG_CATCH();
+	{
+		if (conn != NULL)
+			conn->waiting = false;
+		session->driver->abandon(session);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (conn != NULL)
+		conn->waiting = false;
+}

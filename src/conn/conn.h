@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * conn.h
+ *	  Sessions with sources: kept between statements, tied to transactions.
+ *
+ * IDENTIFICATION
+ *	  src/conn/conn.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SY_CONN_H
+#define SY_CONN_H
+
+#include "lib/ilist.h"
+
+#include "base/guard.h"
+#include "source/source.h"
+
+/* A cached session and who uses it. */
+typedef struct SyConn
+{
+	dlist_node	node;			/* in conn.c's list, most recently used first */
+	MemoryContext cxt;			/* holds this struct and the session */
+	const SyDriver *driver;
+	SySession  *session;
+	SySessionKey key;
+	Oid			serverid;
+	Oid			umid;
+	uint32		generation;		/* of the options that it was opened with */
+	const void *statement;		/* SY_CAP_SNAPSHOT_SESSION in READ COMMITTED:
+								 * the statement that it serves */
+	int			uses;			/* cursors and acquisitions */
+	bool		begun;			/* between the driver's begin() and end() */
+	bool		waiting;		/* an operation is blocked and not yet resumed */
+	dlist_head	cursors;		/* of SyCursor, conn/cursor.c */
+} SyConn;
+
+/*
+ * A session fit for a new use by "statement", counted as used: any address
+ * that all scans of one statement share and no other running one does.
+ * Throws the source's error.  The caller ends the use by sy_conn_unuse(),
+ * which never throws.
+ */
+extern SyConn *sy_conn_use(const SySource *source, const void *statement);
+extern void sy_conn_unuse(SyConn *conn);
+
+/* Pay what the session owes, for a second at most. */
+extern void sy_conn_settle(SyConn *conn);
+
+/* The same for work outside of scans; the use ends with "cxt". */
+extern SySession *sy_conn_acquire(const SySource *source, MemoryContext cxt);
+
+/* SyHost.wait */
+extern void sy_conn_wait(SySession *session);
+
+/* Throw a driver's error; a pending interrupt goes first. */
+extern void sy_conn_throw(const SyError *err) pg_attribute_noreturn();
+
+#endif							/* SY_CONN_H */

@@ -1,0 +1,225 @@
+/*-------------------------------------------------------------------------
+ *
+ * cursor.c
+ *	  Running queries: a driver's scan on a session, tied to a memory context.
+ *
+ * IDENTIFICATION
+ *	  src/conn/cursor.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "base/guc.h"
+#include "conn/cursor.h"
+
+/* Guard callback: the cursor's owner is going away.  Waits for nothing. */
+static void
+release_cursor(void *object)
+{
+	SyCursor   *cursor = (SyCursor *) object;
+	SyConn	   *conn = cursor->conn;
+
+	if (cursor->scan != NULL)
+		conn->driver->scan_close(cursor->scan);
+	dlist_delete(&cursor->node);
+	sy_conn_unuse(conn);
+	MemoryContextDelete(cursor->cxt);
+}
+
+/* Open a cursor; see cursor.h. */
+SyCursor *
+sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
+			   MemoryContext cxt, SyDrain drain, void *owner)
+{
+	SyGuard    *guard = sy_guard_reserve(cxt, release_cursor);
+	SyConn	   *conn = sy_conn_use(query->table->source, statement);
+	MemoryContext scan_cxt = AllocSetContextCreate(conn->cxt, "switchyard scan",
+												   ALLOCSET_SMALL_SIZES);
+	SyCursor   *cursor = MemoryContextAllocZero(scan_cxt, sizeof(SyCursor));
+
+	cursor->conn = conn;
+	cursor->cxt = scan_cxt;
+	cursor->guard = guard;
+	cursor->state = SY_DONE;
+	cursor->drain = drain;
+	cursor->owner = owner;
+	dlist_push_tail(&conn->cursors, &cursor->node);
+	guard->object = cursor;
+
+	cursor->scan = conn->driver->scan_create(conn->session, query, scan_cxt);
+	cursor->scan->timing = timing;
+	return cursor;
+}
+
+/* Close a cursor and tell the source, which may take a round trip. */
+void
+sy_cursor_close(SyCursor *cursor)
+{
+	SyConn	   *conn = cursor->conn;
+
+	sy_guard_release(cursor->guard);
+	sy_conn_settle(conn);
+}
+
+/* Error context: which table was being read. */
+static void
+table_context(void *arg)
+{
+	const SyTable *table = ((SyCursor *) arg)->scan->query->table;
+
+	errcontext("foreign table \"%s.%s\"", table->schema, table->name);
+}
+
+/* Write the query to the log, constants hidden. */
+static void
+log_query(const SyCursor *cursor)
+{
+	const SyQuery *query = cursor->scan->query;
+
+	ereport(LOG,
+			(errmsg("remote query on source \"%s\": %s", query->table->source->name,
+					cursor->conn->driver->describe(query, cursor->conn->session, true)),
+			 errhidestmt(true)));
+}
+
+/* One step of a start; failures are thrown. */
+SyProgress
+sy_cursor_try_start(SyCursor *cursor)
+{
+	const SyDriver *driver = cursor->conn->driver;
+	bool		resume = cursor->state == SY_BLOCKED && cursor->starting;
+	ErrorContextCallback context;
+	SyError		err;
+
+	context.callback = table_context;
+	context.arg = cursor;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
+	if (!resume && sy_log_remote_queries)
+		log_query(cursor);
+	sy_error_clear(&err);
+	cursor->starting = true;
+	cursor->state = SY_FAILED;
+	cursor->state = resume ? driver->scan_start_more(cursor->scan, &err) :
+		driver->scan_start(cursor->scan, &err);
+	if (cursor->state == SY_FAILED)
+		sy_conn_throw(&err);
+
+	error_context_stack = context.previous;
+	return cursor->state;
+}
+
+/* One step towards the next row; failures are thrown. */
+SyProgress
+sy_cursor_try_next(SyCursor *cursor, Datum *values, bool *nulls)
+{
+	ErrorContextCallback context;
+	SyError		err;
+
+	context.callback = table_context;
+	context.arg = cursor;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
+	err.cls = SY_ERROR_NONE;
+	cursor->starting = false;
+	cursor->state = SY_FAILED;
+	cursor->state = cursor->conn->driver->scan_next(cursor->scan, values, nulls, &err);
+	if (cursor->state == SY_FAILED)
+		sy_conn_throw(&err);
+
+	error_context_stack = context.previous;
+	return cursor->state;
+}
+
+/* Wait until a blocked cursor can go on; counts the time if asked to. */
+static void
+wait_for(SyCursor *cursor)
+{
+	int64		began_us = cursor->scan->timing ? sy_now_us() : 0;
+
+	sy_conn_wait(cursor->conn->session);
+	if (cursor->scan->timing)
+		cursor->scan->stats.remote_us += sy_now_us() - began_us;
+}
+
+/* Start, or start again, with the query's present values. */
+void
+sy_cursor_start(SyCursor *cursor)
+{
+	while (sy_cursor_try_start(cursor) == SY_BLOCKED)
+		wait_for(cursor);
+}
+
+/* The next row, or false at the end. */
+bool
+sy_cursor_next(SyCursor *cursor, Datum *values, bool *nulls)
+{
+	SyProgress	progress;
+
+	CHECK_FOR_INTERRUPTS();
+	while ((progress = sy_cursor_try_next(cursor, values, nulls)) == SY_BLOCKED)
+		wait_for(cursor);
+	return progress == SY_ROW;
+}
+
+/* What a blocked cursor waits for. */
+void
+sy_cursor_wait_spec(SyCursor *cursor, SyWaitSpec *spec)
+{
+	cursor->conn->driver->wait(cursor->conn->session, spec);
+}
+
+/*
+ * Wait until one of several blocked cursors can go on.  If that is
+ * interrupted, all of them are abandoned before the error goes on.
+ */
+void
+sy_cursor_wait_any(SyCursor **cursors, int ncursors)
+{
+	SyWaitSpec *specs = palloc(ncursors * sizeof(SyWaitSpec));
+
+	for (int i = 0; i < ncursors; i++)
+	{
+		cursors[i]->conn->waiting = true;
+		sy_cursor_wait_spec(cursors[i], &specs[i]);
+	}
+	PG_TRY();
+	{
+		sy_wait(specs, ncursors);
+	}
+	PG_CATCH();
+	{
+		for (int i = 0; i < ncursors; i++)
+		{
+			cursors[i]->conn->waiting = false;
+			cursors[i]->conn->driver->abandon(cursors[i]->conn->session);
+		}
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	for (int i = 0; i < ncursors; i++)
+		cursors[i]->conn->waiting = false;
+	pfree(specs);
+}
+
+/* Is an operation of another cursor under way on the same session? */
+bool
+sy_cursor_session_busy(const SyCursor *cursor)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &cursor->conn->cursors)
+	{
+		const SyCursor *other = dlist_container(SyCursor, node, iter.cur);
+
+		if (other != cursor && other->state == SY_BLOCKED)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * cursor.h
+ *	  Running queries: a driver's scan on a session, tied to a memory context.
+ *
+ * IDENTIFICATION
+ *	  src/conn/cursor.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SY_CURSOR_H
+#define SY_CURSOR_H
+
+#include "conn/conn.h"
+#include "pushdown/query.h"
+
+typedef struct SyCursor SyCursor;
+
+/*
+ * Reads all remaining rows of a cursor into its owner's keeping, because its
+ * session is needed for a later statement.  May throw.  sy_conn_use() closes
+ * the cursor afterwards.
+ */
+typedef void (*SyDrain) (SyCursor *cursor, void *owner);
+
+struct SyCursor
+{
+	dlist_node	node;			/* in conn->cursors */
+	SyConn	   *conn;
+	SyScan	   *scan;
+	MemoryContext cxt;			/* of the scan and of this struct */
+	SyGuard    *guard;			/* closes it with its owner's context */
+	SyProgress	state;			/* what the last call returned */
+	bool		starting;		/* that call was a start */
+	SyDrain		drain;
+	void	   *owner;
+};
+
+/*
+ * Open a cursor that lives until sy_cursor_close() or the end of "cxt",
+ * whichever is first; contacts nothing but may open a file.  "query" is the
+ * caller's and outlives the cursor.
+ */
+extern SyCursor *sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
+								MemoryContext cxt, SyDrain drain, void *owner);
+extern void sy_cursor_close(SyCursor *cursor);
+
+/* Start, or start again, with the query's present values; next row or false
+ * at the end.  These wait, and throw the source's errors. */
+extern void sy_cursor_start(SyCursor *cursor);
+extern bool sy_cursor_next(SyCursor *cursor, Datum *values, bool *nulls);
+
+/*
+ * The same without waiting, for overlap: SY_BLOCKED, or SY_DONE and SY_ROW as
+ * a driver's scan_start() and scan_next() return them; failures are thrown.
+ */
+extern SyProgress sy_cursor_try_start(SyCursor *cursor);
+extern SyProgress sy_cursor_try_next(SyCursor *cursor, Datum *values, bool *nulls);
+
+/* What a blocked cursor waits for. */
+extern void sy_cursor_wait_spec(SyCursor *cursor, SyWaitSpec *spec);
+
+/* Wait until one of several blocked cursors can go on. */
+extern void sy_cursor_wait_any(SyCursor **cursors, int ncursors);
+
+/* Is an operation of another cursor under way on the same session? */
+extern bool sy_cursor_session_busy(const SyCursor *cursor);
+
+#endif							/* SY_CURSOR_H */
