@@ -97,13 +97,15 @@
 #define sy_collation_is_c(collation)	lc_collate_is_c(collation)
 #endif
 
-/* Does a sort key ask for the greatest first? */
+/* The direction of a sort key, as get_ordering_op_properties() tells it. */
 #if PG_VERSION_NUM >= 180000
-#define sy_pathkey_is_descending(pathkey) \
-	((pathkey)->pk_cmptype == COMPARE_GT)
+#define SyOrdering	CompareType
+#define SY_ORDERING_DESCENDING	COMPARE_GT
+#define sy_pathkey_ordering(pathkey)	((pathkey)->pk_cmptype)
 #else
-#define sy_pathkey_is_descending(pathkey) \
-	((pathkey)->pk_strategy == BTGreaterStrategyNumber)
+#define SyOrdering	int16
+#define SY_ORDERING_DESCENDING	BTGreaterStrategyNumber
+#define sy_pathkey_ordering(pathkey)	((pathkey)->pk_strategy)
 #endif
 
 #endif							/* SY_COMPAT_H */

@@ -656,7 +656,7 @@ sy_classify_order(SyClassifier *classifier, PathKey *pathkey,
 		return false;
 
 	order->column = column;
-	order->descending = sy_pathkey_is_descending(pathkey);
+	order->descending = (sy_pathkey_ordering(pathkey) == SY_ORDERING_DESCENDING);
 	order->nulls_first = pathkey->pk_nulls_first;
 	order->collation = SY_COLLATION_NONE;
 	if (sy_ship_is_text(column->kind))
