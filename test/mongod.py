@@ -2,6 +2,7 @@
 """Start and stop private mongod servers for the tests.
 
     mongod.py start --dir D [--members N | --standalone] [--auth] [--tls]
+    mongod.py restart --dir D           those that ended, on the same ports
     mongod.py stop --dir D
     mongod.py watch --dir D --pid P     end them and remove D when process P ends
     mongod.py eval --dir D              run Python from standard input
@@ -84,8 +85,18 @@ def make_certificates(directory):
     os.chmod(os.path.join(directory, "server.pem"), 0o600)
 
 
+def launch(command, pidfile):
+    """Run a mongod that forks; returns its pid, or None and prints why not."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout + done.stderr)
+        return None
+    with open(pidfile, encoding="ascii") as file:
+        return int(file.read())
+
+
 def start_one(directory, number, options):
-    """Start one server on a free port; returns (pid, port)."""
+    """Start one server on a free port; returns (pid, port, command, pid file)."""
     data = os.path.join(directory, "node%d" % number)
     os.makedirs(data, exist_ok=True)
     pidfile = os.path.join(data, "mongod.pid")
@@ -97,15 +108,28 @@ def start_one(directory, number, options):
                    "--setParameter", "enableTestCommands=1",
                    "--setParameter", "diagnosticDataCollectionEnabled=false",
                    "--fork", "--logpath", log, "--pidfilepath", pidfile, *options]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode == 0:
-            with open(pidfile, encoding="ascii") as file:
-                return int(file.read()), port
-    sys.stderr.write(done.stdout + done.stderr)
+        pid = launch(command, pidfile)
+        if pid:
+            return pid, port, command, pidfile
     if os.path.exists(log):
         with open(log, encoding="utf-8", errors="replace") as file:
             sys.stderr.write("".join(file.readlines()[-20:]))
     sys.exit("mongod.py: could not start %s" % os.environ["MONGOD"])
+
+
+def write_state(directory, state):
+    """Note what runs here."""
+    with open(os.path.join(directory, "state.json"), "w", encoding="utf-8") as file:
+        json.dump(state, file)
+
+
+def await_primary(client):
+    """Wait until the server that the client is connected to can be written to."""
+    deadline = time.monotonic() + 60
+    while not client.admin.command("isMaster")["ismaster"]:
+        if time.monotonic() > deadline:
+            sys.exit("mongod.py: the replica set has no primary after 60 s")
+        time.sleep(0.05)
 
 
 def initiate(directory, state):
@@ -118,11 +142,7 @@ def initiate(directory, state):
         "members": [{"_id": i, "host": "127.0.0.1:%d" % port, "priority": 2 if i == 0 else 1}
                     for i, port in enumerate(state["ports"])],
         "settings": {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}})
-    deadline = time.monotonic() + 60
-    while not client.admin.command("isMaster")["ismaster"]:
-        if time.monotonic() > deadline:
-            sys.exit("mongod.py: the replica set has no primary after 60 s")
-        time.sleep(0.05)
+    await_primary(client)
     return client
 
 
@@ -148,9 +168,9 @@ def start(arguments):
         options += ["--keyFile", key] if not arguments.standalone else ["--auth"]
     servers = [start_one(directory, i, options) for i in range(1 if arguments.standalone else arguments.members)]
     state = {"set": None if arguments.standalone else "rs0", "pids": [s[0] for s in servers],
-             "ports": [s[1] for s in servers], "tls": arguments.tls, "auth": arguments.auth}
-    with open(os.path.join(directory, "state.json"), "w", encoding="utf-8") as file:
-        json.dump(state, file)
+             "ports": [s[1] for s in servers], "commands": [s[2:] for s in servers],
+             "tls": arguments.tls, "auth": arguments.auth}
+    write_state(directory, state)
     if not arguments.standalone:
         client = initiate(directory, state)
     elif arguments.auth:
@@ -182,6 +202,19 @@ def stop(arguments):
             os.kill(pid, signal.SIGKILL)
     while any(is_ours(pid, directory) for pid in pids):
         time.sleep(0.02)
+
+
+def restart(arguments):
+    """Start those servers again that ended, and wait for a primary."""
+    directory = os.path.abspath(arguments.dir)
+    state = read_state(directory)
+    for i, (command, pidfile) in enumerate(state["commands"]):
+        if not is_ours(state["pids"][i], directory):
+            state["pids"][i] = launch(command, pidfile)
+            if not state["pids"][i]:
+                sys.exit("mongod.py: could not start a server again")
+    write_state(directory, state)
+    await_primary(connect(directory))
 
 
 def watch(arguments):
@@ -218,7 +251,7 @@ def main():
     """Parse the command line."""
     parser = argparse.ArgumentParser(description="private mongod servers for the tests")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function in (("start", start), ("stop", stop), ("watch", watch), ("eval", evaluate)):
+    for name, function in (("start", start), ("stop", stop), ("restart", restart), ("watch", watch), ("eval", evaluate)):
         command = commands.add_parser(name)
         command.set_defaults(run=function)
         command.add_argument("--dir", required=True)

@@ -163,6 +163,19 @@ fi
 mkdir -p "$SY_TMP/files" "$SY_TMP/logs" "$SY_TMP/tap"
 [ "$(id -u)" = 0 ] && chown -R postgres "$SY_TMP/files" "$SY_TMP/logs" "$SY_TMP/tap" "$SY_TMP/tree"
 
+
+# A SQLite file of another owner, in WAL mode, in a directory that the tests
+# can write to.
+if [ "$(id -u)" = 0 ]; then
+	mkdir "$SY_TMP/foreign"
+	chmod 777 "$SY_TMP/foreign"
+	export SY_FOREIGN_WAL=$SY_TMP/foreign/wal.db
+	runuser -u nobody -- "$SY_PYTHON" -c "import sqlite3
+db = sqlite3.connect('$SY_FOREIGN_WAL')
+db.executescript('PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)')"
+	chmod 644 "$SY_FOREIGN_WAL"
+fi
+
 pgxs_tests=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 perl5lib=$SY_TMP/tree/test/perl:$pgxs_tests/perl
 export PG_REGRESS=$pgxs_tests/regress/pg_regress
