@@ -8,6 +8,7 @@
 #	SY_KEEP		if not empty, the private directory is left behind
 
 set -u
+umask 022
 
 SY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SY_BUILD=$SY_ROOT/build
