@@ -34,8 +34,7 @@ is_ascii(const char *text)
 }
 
 /*
- * Replace in place what is not valid in "encoding", byte by byte.  The
- * beginning of a character that was cut off at the end of the text vanishes.
+ * Replace in place what is not valid in "encoding", byte by byte.
  */
 static void
 replace_invalid(int encoding, char *text)
@@ -50,8 +49,6 @@ replace_invalid(int encoding, char *text)
 
 		if (length > 0)
 			memmove(to, from, length);
-		else if (pg_encoding_mblen(encoding, from) > left)
-			break;
 		else
 		{
 			*to = REPLACEMENT;
@@ -106,18 +103,36 @@ convert_from_utf8(const char *text)
 }
 
 /*
+ * Cut the beginning of a UTF-8 character off the end of a text that filled
+ * its buffer of "size" bytes.
+ */
+static void
+cut_broken_end(char *text, size_t size)
+{
+	int			length = strlen(text);
+	int			valid;
+
+	if (length + 1 < (int) size)
+		return;
+	valid = pg_encoding_verifymbstr(PG_UTF8, text, length);
+	if (valid < length && pg_utf_mblen((unsigned char *) text + valid) > length - valid)
+		text[valid] = '\0';
+}
+
+/*
  * A palloc'd copy of a record's text, valid in the server encoding, without
- * credentials.
+ * credentials.  "size" is that of the buffer which holds the text.
  *
  * Text that is valid UTF-8 is taken for UTF-8: it came from a source, and
  * names in another encoding are hardly ever valid UTF-8 by chance.
  */
 static char *
-presentable(const char *text)
+presentable(const char *text, size_t size)
 {
 	int			encoding = GetDatabaseEncoding();
 	char	   *copy = pstrdup(text);
 
+	cut_broken_end(copy, size);
 	sy_error_redact(copy);
 	if (is_ascii(copy))
 		return copy;
@@ -150,9 +165,9 @@ sy_error_throw(const SyError *err)
 	if (err->cls == SY_ERROR_CANCELED)
 		CHECK_FOR_INTERRUPTS();
 
-	message = presentable(err->message);
-	detail = presentable(err->detail);
-	hint = presentable(err->hint);
+	message = presentable(err->message, sizeof(err->message));
+	detail = presentable(err->detail, sizeof(err->detail));
+	hint = presentable(err->hint, sizeof(err->hint));
 	ereport(ERROR,
 			(errcode(err->sqlstate != 0 ? err->sqlstate : ERRCODE_FDW_ERROR),
 			 errmsg("%s", message),
@@ -213,19 +228,18 @@ redact_options(char *text)
 		char	   *name = text;
 		char	   *value;
 
-		while (!ends_uri(*text) && *text != '=' && *text != '&')
+		while (!ends_uri(*text) && strchr("=&;", *text) == NULL)
 			text++;
-		if (*text != '=')
+		if (*text == '=')
 		{
-			text += (*text == '&');
-			continue;
+			value = ++text;
+			while (!ends_uri(*text) && strchr("&;", *text) == NULL)
+				text++;
+			if (is_secret_option(name, value - 1 - name))
+				text = blot_out(value, text - value);
 		}
-		value = ++text;
-		while (!ends_uri(*text) && *text != '&')
+		if (!ends_uri(*text))
 			text++;
-		if (is_secret_option(name, value - 1 - name))
-			text = blot_out(value, text - value);
-		text += (*text == '&');
 	}
 	return text;
 }

@@ -138,15 +138,15 @@ find_closest(const SyOption *table, SyLevel level, const char *name,
 
 	for (const SyOption *option = table; option->name != NULL; option++)
 	{
-		int			limit = *distance - 1;
+		int			limit = Min(*distance - 1, length / 2);
 		int			typos;
 
-		if ((option->levels & level) == 0 || limit < 0)
+		if ((option->levels & level) == 0 || limit <= 0)
 			continue;
 		typos = varstr_levenshtein_less_equal(name, length,
 											  option->name, strlen(option->name),
 											  1, 1, 1, limit, true);
-		if (typos <= limit && typos < (int) strlen(option->name))
+		if (typos <= limit)
 		{
 			*best = option->name;
 			*distance = typos;
@@ -194,7 +194,7 @@ hint_for_unknown(const SyDriver *driver, const char *name, SyLevel level)
 /*
  * Raise HV00D for an option that is not known, or not there.
  */
-static void
+pg_noreturn static void
 report_unknown(const SyDriver *driver, const char *name, SyLevel level)
 {
 	int			elsewhere = 0;
@@ -217,13 +217,13 @@ report_unknown(const SyDriver *driver, const char *name, SyLevel level)
 /*
  * Raise HV024 for a value that is not of its option's type.
  */
-static void
+pg_noreturn static void
 report_invalid(const SyOption *option, const char *value, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-			 hint != NULL ? errhint("%s", _(hint)) : 0));
+			 errhint("%s", hint)));
 }
 
 /*
@@ -235,23 +235,27 @@ parse_number(const SyOption *option, const char *value)
 {
 	int			unit = 0;
 	const char *base = "";
-	const char *hint = NULL;
+	const char *need = "A whole number is needed.";
 	double		number;
 
 	if (option->type == SY_OPTION_DURATION)
 	{
 		unit = GUC_UNIT_MS;
 		base = " ms";
+		need = "A whole number of milliseconds is needed, or a number with one of the units "
+			"us, ms, s, min, h, d.";
 	}
 	else if (option->type == SY_OPTION_SIZE)
 	{
 		unit = GUC_UNIT_BYTE;
 		base = " bytes";
+		need = "A whole number of bytes is needed, or a number with one of the units "
+			"B, kB, MB, GB, TB.";
 	}
 
-	if (!parse_real(value, &number, unit, &hint))
-		report_invalid(option, value, hint);
-	if (isnan(number) || number < (double) option->min || number > (double) option->max ||
+	if (!parse_real(value, &number, unit, NULL) || isnan(number))
+		report_invalid(option, value, need);
+	if (number < (double) option->min || number > (double) option->max ||
 		number >= -(double) PG_INT64_MIN)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
@@ -259,10 +263,7 @@ parse_number(const SyOption *option, const char *value)
 				 errdetail("Valid values are between " INT64_FORMAT " and " INT64_FORMAT "%s.",
 						   option->min, option->max, base)));
 	if (number != rint(number))
-		report_invalid(option, value,
-					   option->type == SY_OPTION_DURATION ? "The unit is a millisecond, and it cannot be divided." :
-					   option->type == SY_OPTION_SIZE ? "The unit is a byte, and it cannot be divided." :
-					   "A whole number is needed.");
+		report_invalid(option, value, need);
 	return (int64) number;
 }
 
