@@ -173,8 +173,7 @@ find_column(const SyClassifier *classifier, Node *expr, SyTypeKind *kind)
 			(Node *) ((CollateExpr *) expr)->arg;
 		column = find_column(classifier, expr, kind);
 		/* A text taken for a bpchar compares in another way. */
-		if (column == NULL || sy_ship_family(sy_ship_kind(typid)) != sy_ship_family(*kind) ||
-			!sy_ship_is_text(*kind))
+		if (column == NULL || sy_ship_family(sy_ship_kind(typid)) != sy_ship_family(*kind))
 			return NULL;
 		*kind = sy_ship_kind(typid);
 		return column;
