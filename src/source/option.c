@@ -260,8 +260,8 @@ parse_number(const SyOption *option, const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("value \"%s\" of option \"%s\" is out of range", value, option->name),
-				 errdetail("Valid values are between " INT64_FORMAT " and " INT64_FORMAT "%s.",
-						   option->min, option->max, base)));
+				 errdetail("Valid values are between %lld and %lld%s.",
+						   (long long) option->min, (long long) option->max, base)));
 	if (number != rint(number))
 		report_invalid(option, value, need);
 	return (int64) number;

@@ -13,6 +13,8 @@ import re
 import subprocess
 import sys
 
+import options
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SKIPPED_FOLDERS = {".git", "build", "results", "output_iso", "tmp_check", "tmp_check_iso", "log", "__pycache__"}
 SKIPPED_NAMES = re.compile(r"\.(o|so|bc|dylib|pyc)$|^regression\.(diffs|out)$")
@@ -333,6 +335,23 @@ def extension_scripts():
             for words in ("IMMUTABLE|STABLE|VOLATILE", r"STRICT|CALLED\s+ON\s+NULL\s+INPUT", r"PARALLEL\s+(SAFE|RESTRICTED|UNSAFE)"):
                 if not re.search(r"\b(%s)\b" % words, body, re.I):
                     yield "%s:%d: %s states none of %s" % (path, line_of(text, match.start()), match.group(1), words)
+
+
+@rule
+def extension_version():
+    """Control file, library and base script are of one version."""
+    control = re.search(r"default_version = '([^']*)'", read("switchyard.control")).group(1)
+    library = re.search(r'#define SY_VERSION\s+"([^"]*)"', read("src/base/version.h")).group(1)
+    if control != library:
+        yield "switchyard.control says %s, src/base/version.h says %s" % (control, library)
+    if not any(path.endswith("--%s.sql" % control) for path in tree(".sql", under="sql")):
+        yield "no script leads to version %s" % control
+
+
+@rule
+def option_tables():
+    """doc/options.md says what the tables of options in the code say."""
+    yield from options.findings()
 
 
 @rule
