@@ -13,7 +13,8 @@ import re
 import subprocess
 import sys
 
-import options
+sys.dont_write_bytecode = True
+import options  # noqa: E402, the table check beside this file
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SKIPPED_FOLDERS = {".git", "build", "results", "output_iso", "tmp_check", "tmp_check_iso", "log", "__pycache__"}
