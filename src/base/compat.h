@@ -108,4 +108,44 @@
 #define sy_pathkey_ordering(pathkey)	((pathkey)->pk_strategy)
 #endif
 
+/*
+ * The members of an equivalence class that may belong to "relids", children
+ * of inheritance included; 18 keeps those apart.  Palloc'd there.
+ */
+#ifdef SY_NEED_CLASS_MEMBERS
+static inline List *
+sy_class_members(EquivalenceClass *ec, Relids relids)
+{
+#if PG_VERSION_NUM >= 180000
+	EquivalenceMemberIterator it;
+	EquivalenceMember *member;
+	List	   *members = NIL;
+
+	setup_eclass_member_iterator(&it, ec, relids);
+	while ((member = eclass_member_iterator_next(&it)) != NULL)
+		members = lappend(members, member);
+	return members;
+#else
+	return ec->ec_members;
+#endif
+}
+#endif
+
+/* EXPLAIN's state has a header of its own from 18 on. */
+#ifdef SY_NEED_EXPLAIN
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#else
+#include "commands/explain.h"
+#endif
+#endif
+
+/* 18 tells vacuum and ANALYZE apart. */
+#if PG_VERSION_NUM >= 180000
+#define sy_vacuum_delay_point()	vacuum_delay_point(true)
+#else
+#define sy_vacuum_delay_point()	vacuum_delay_point()
+#endif
+
 #endif							/* SY_COMPAT_H */

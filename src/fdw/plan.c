@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  From a chosen path to a plan node: which columns are fetched, which
+ *	  clauses are sent, and what PostgreSQL still evaluates.
+ *
+ * Nothing here contacts a source.
+ *
+ * IDENTIFICATION
+ *	  src/fdw/plan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+
+#include "base/guc.h"
+#include "fdw/fdw.h"
+
+/* A plan node in the making. */
+typedef struct Builder
+{
+	RelOptInfo *rel;			/* the base relation */
+	SyClassifier classifier;
+	SyPlan		plan;
+	List	   *local;			/* clauses that PostgreSQL evaluates */
+	List	   *recheck;		/* clauses that the source evaluates exactly */
+} Builder;
+
+/* Join the filter so far and one more condition by AND. */
+static SyNode *
+conjunction(List *nodes)
+{
+	SyNode	   *node;
+	int			i = 0;
+	ListCell   *lc;
+
+	if (nodes == NIL)
+		return NULL;
+	if (list_length(nodes) == 1)
+		return linitial(nodes);
+	node = palloc0(sizeof(SyNode));
+	node->kind = SY_NODE_AND;
+	node->nchildren = list_length(nodes);
+	node->children = palloc(node->nchildren * sizeof(SyNode *));
+	foreach(lc, nodes)
+		node->children[i++] = lfirst(lc);
+	return node;
+}
+
+/*
+ * Decide for each clause who evaluates it.  Whether a clause may go out at all
+ * was checked when the relation was sized; clauses that come from a
+ * parameterized path are checked here for the first time.
+ */
+static void
+assign_clauses(Builder *builder, const SyRel *syrel, List *scan_clauses)
+{
+	List	   *nodes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, scan_clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		SyShip		ship = SY_SHIP_LOCAL;
+		SyNode	   *node = NULL;
+
+		if (rinfo->pseudoconstant)
+			continue;
+		if (sy_enable_pushdown && !list_member_ptr(syrel->local, rinfo) &&
+			(rinfo->security_level <= builder->rel->baserestrict_min_security ||
+			 rinfo->leakproof))
+			node = sy_classify(&builder->classifier, rinfo->clause, &ship);
+		if (ship != SY_SHIP_LOCAL)
+			nodes = lappend(nodes, node);
+		if (ship == SY_SHIP_EXACT)
+			builder->recheck = lappend(builder->recheck, rinfo->clause);
+		else
+			builder->local = lappend(builder->local, rinfo->clause);
+	}
+	builder->plan.where = conjunction(nodes);
+}
+
+/*
+ * The Vars of our relation that plan nodes above, filters here and rechecks
+ * look at.
+ */
+static List *
+needed_vars(Builder *builder, List *tlist)
+{
+	List	   *exprs = list_concat_copy(builder->local, builder->recheck);
+	List	   *found;
+	List	   *vars = NIL;
+	ListCell   *lc;
+
+	exprs = lappend(exprs, tlist);
+	exprs = list_concat(exprs, builder->rel->reltarget->exprs);
+	found = pull_var_clause((Node *) exprs,
+							PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+							PVC_RECURSE_PLACEHOLDERS);
+	foreach(lc, found)
+	{
+		Var		   *var = lfirst_node(Var, lc);
+
+		if (var->varno == (int) builder->rel->relid && var->varlevelsup == 0)
+			vars = list_append_unique(vars, var);
+	}
+	return vars;
+}
+
+/* Does one of the Vars stand for the row's identity (or the whole row)? */
+static bool
+wants_identity(List *vars, const SyTable *table)
+{
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, vars)
+	{
+		Var		   *var = lfirst_node(Var, lc);
+
+		if (var->varattno != SelfItemPointerAttributeNumber)
+			continue;
+		if (var->vartype != BYTEAOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("system column \"ctid\" of foreign table \"%s\" does not exist",
+							table->name),
+					 errdetail("Rows of source \"%s\" have no physical location in PostgreSQL.",
+							   table->source->name)));
+		found = true;
+	}
+	return found;
+}
+
+/* Targets for rows that are laid out as "vars", which become fdw_scan_tlist. */
+static List *
+targets_by_tlist(Builder *builder, List *vars)
+{
+	List	   *scan_tlist = NIL;
+	ListCell   *lc;
+
+	builder->plan.has_tlist = true;
+	foreach(lc, vars)
+	{
+		Var		   *var = lfirst_node(Var, lc);
+
+		if (var->varattno < 0 && var->varattno != SY_TARGET_IDENTITY &&
+			var->varattno != SY_TARGET_TABLEOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("system columns of foreign table \"%s\" cannot be read here",
+							builder->classifier.table->name)));
+		scan_tlist = lappend(scan_tlist,
+							 makeTargetEntry((Expr *) copyObject(var),
+											 list_length(scan_tlist) + 1, NULL, false));
+		builder->plan.targets = lappend_int(builder->plan.targets, var->varattno);
+	}
+	return scan_tlist;
+}
+
+/*
+ * Targets for rows that are laid out as the table: the columns that somebody
+ * looks at.  A column that only the source's filter looks at is fetched too,
+ * so that its conversion finds a value that does not belong there; what is
+ * not fetched is guarded instead.
+ */
+static void
+targets_by_table(Builder *builder, List *vars)
+{
+	const SyTable *table = builder->classifier.table;
+	Bitmapset  *wanted = NULL;
+	int			attnum = -1;
+	ListCell   *lc;
+
+	foreach(lc, vars)
+	{
+		AttrNumber	varattno = lfirst_node(Var, lc)->varattno;
+
+		if (varattno > 0)
+			wanted = bms_add_member(wanted, varattno);
+		else if (varattno == SY_TARGET_WHOLE_ROW)
+			for (int i = 0; i < table->natts; i++)
+				if (table->columns[i] != NULL)
+					wanted = bms_add_member(wanted, i + 1);
+	}
+	while ((attnum = bms_next_member(wanted, attnum)) >= 0)
+		builder->plan.targets = lappend_int(builder->plan.targets, attnum);
+}
+
+/* Add LIMIT and OFFSET; upper.c found that they can be sent. */
+static void
+add_bounds(PlannerInfo *root, Builder *builder)
+{
+	Query	   *parse = root->parse;
+
+	if (!sy_classify_bound(&builder->classifier, parse->limitCount, &builder->plan.limit) ||
+		!sy_classify_bound(&builder->classifier, parse->limitOffset, &builder->plan.offset))
+		elog(ERROR, "LIMIT of a foreign scan cannot be sent any more");
+	builder->plan.guard = builder->plan.offset.present;
+}
+
+/* The plan node of a base relation's scan. */
+static ForeignScan *
+plan_scan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
+		  List *scan_clauses, Plan *outer_plan)
+{
+	SyRel	   *syrel = (SyRel *) rel->fdw_private;
+	List	   *orders = linitial(path->fdw_private);
+	int			flags = linitial_int(lsecond(path->fdw_private));
+	List	   *scan_tlist = NIL;
+	List	   *vars;
+	Builder		builder;
+
+	memset(&builder, 0, sizeof(builder));
+	builder.rel = rel;
+	builder.classifier.relid = rel->relid;
+	builder.classifier.table = syrel->table;
+	builder.plan.relid = syrel->table->relid;
+	builder.plan.orders = sy_private_read_orders(orders, syrel->table, &builder.plan.norders);
+	assign_clauses(&builder, syrel, scan_clauses);
+	if (flags & SY_PATH_LIMIT)
+		add_bounds(root, &builder);
+
+	vars = needed_vars(&builder, tlist);
+	if (wants_identity(vars, syrel->table))
+		scan_tlist = targets_by_tlist(&builder, vars);
+	else
+		targets_by_table(&builder, vars);
+
+	return make_foreignscan(tlist, builder.local, rel->relid, builder.classifier.values,
+							sy_private_encode(&builder.plan), scan_tlist, builder.recheck,
+							outer_plan);
+}
+
+/* The plan node that asks for count(*): one row of one bigint. */
+static ForeignScan *
+plan_count(RelOptInfo *output, List *tlist)
+{
+	RelOptInfo *rel = (RelOptInfo *) output->fdw_private;
+	SyRel	   *syrel = (SyRel *) rel->fdw_private;
+	List	   *scan_tlist = NIL;
+	List	   *aggrefs;
+	ListCell   *lc;
+	Builder		builder;
+
+	memset(&builder, 0, sizeof(builder));
+	builder.rel = rel;
+	builder.classifier.relid = rel->relid;
+	builder.classifier.table = syrel->table;
+	builder.plan.relid = syrel->table->relid;
+	builder.plan.has_tlist = true;
+	builder.plan.count = true;
+	builder.plan.guard = true;
+	assign_clauses(&builder, syrel, rel->baserestrictinfo);
+	Assert(builder.local == NIL);
+
+	aggrefs = pull_var_clause((Node *) tlist, PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+							  PVC_RECURSE_PLACEHOLDERS);
+	foreach(lc, aggrefs)
+	{
+		if (tlist_member((Expr *) lfirst(lc), scan_tlist) != NULL)
+			continue;
+		scan_tlist = lappend(scan_tlist,
+							 makeTargetEntry((Expr *) copyObject(lfirst(lc)),
+											 list_length(scan_tlist) + 1, NULL, false));
+		builder.plan.targets = lappend_int(builder.plan.targets, 0);
+	}
+	return make_foreignscan(tlist, NIL, 0, builder.classifier.values,
+							sy_private_encode(&builder.plan), scan_tlist, NIL, NULL);
+}
+
+/* Make the plan node of a path. */
+ForeignScan *
+syGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+				 List *tlist, List *scan_clauses, Plan *outer_plan)
+{
+	if (linitial_int(lsecond(path->fdw_private)) & SY_PATH_COUNT)
+		return plan_count(rel, tlist);
+	return plan_scan(root, rel, path, tlist, scan_clauses, outer_plan);
+}

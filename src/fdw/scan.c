@@ -1,0 +1,428 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.c
+ *	  Running a foreign scan.
+ *
+ * Begin contacts nothing; the first fetch evaluates the arguments, builds the
+ * filter that the driver sees, opens a cursor and starts it.  A rescan starts
+ * the same cursor again.
+ *
+ * IDENTIFICATION
+ *	  src/fdw/scan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "base/compat.h"
+#include "fdw/fdw.h"
+
+/* As whom does this node work? */
+static Oid
+acting_user(ForeignScanState *node)
+{
+	ForeignScan *fsplan = (ForeignScan *) node->ss.ps.plan;
+	EState	   *estate = node->ss.ps.state;
+	int			rtindex = fsplan->scan.scanrelid > 0 ? (int) fsplan->scan.scanrelid :
+		bms_next_member(fsplan->fs_relids, -1);
+	RangeTblEntry *rte = exec_rt_fetch(rtindex, estate);
+	Oid			userid = sy_scan_check_as_user(fsplan, rte);
+
+	(void) rte;
+	return OidIsValid(userid) ? userid : GetUserId();
+}
+
+/* Does the plan's target list hold the whole row? */
+static bool
+wants_whole_row(const SyPlan *plan)
+{
+	return plan->has_tlist && !plan->count &&
+		list_member_int(plan->targets, SY_TARGET_WHOLE_ROW);
+}
+
+/* Fill the targets of a query whose rows are laid out as the table. */
+static void
+targets_by_table(SyScanState *state)
+{
+	ListCell   *lc;
+
+	state->nslots = state->table->natts;
+	foreach(lc, state->plan->targets)
+	{
+		SyTarget   *target = &state->query.targets[state->query.ntargets++];
+
+		target->column = state->table->columns[lfirst_int(lc) - 1];
+		target->slot = lfirst_int(lc) - 1;
+	}
+}
+
+/*
+ * Fill the targets of a query whose rows are laid out as fdw_scan_tlist.  For
+ * a whole row all columns are fetched into scratch columns behind the slots.
+ */
+static void
+targets_by_tlist(SyScanState *state)
+{
+	bool		whole_row = wants_whole_row(state->plan);
+	int			slot = 0;
+	ListCell   *lc;
+
+	state->nslots = list_length(state->plan->targets);
+	foreach(lc, state->plan->targets)
+	{
+		int			attnum = lfirst_int(lc);
+		SyTarget   *target = &state->query.targets[state->query.ntargets];
+
+		if (attnum == SY_TARGET_IDENTITY || (attnum > 0 && !whole_row))
+		{
+			target->column = attnum > 0 ? state->table->columns[attnum - 1] : NULL;
+			target->slot = slot;
+			state->query.ntargets++;
+		}
+		slot++;
+	}
+	if (!whole_row)
+		return;
+
+	state->natts_extra = state->table->natts;
+	for (int i = 0; i < state->table->natts; i++)
+		if (state->table->columns[i] != NULL)
+		{
+			SyTarget   *target = &state->query.targets[state->query.ntargets++];
+
+			target->column = state->table->columns[i];
+			target->slot = state->nslots + i;
+		}
+}
+
+/* Decide which values the driver delivers, and where to. */
+static void
+prepare_targets(SyScanState *state)
+{
+	state->query.targets = palloc0((list_length(state->plan->targets) + state->table->natts) *
+								   sizeof(SyTarget));
+	if (state->plan->count)
+		state->nslots = list_length(state->plan->targets);
+	else if (state->plan->has_tlist)
+		targets_by_tlist(state);
+	else
+		targets_by_table(state);
+	state->values = palloc0((state->nslots + state->natts_extra + 1) * sizeof(Datum));
+	state->nulls = palloc((state->nslots + state->natts_extra + 1) * sizeof(bool));
+	memset(state->nulls, true, (state->nslots + state->natts_extra + 1) * sizeof(bool));
+}
+
+/* Make a scan ready to run, or to be explained; contacts nothing. */
+void
+syBeginForeignScan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *fsplan = (ForeignScan *) node->ss.ps.plan;
+	SyScanState *state = palloc0(sizeof(SyScanState));
+	MemoryContext parent = node->ss.ps.state->es_query_cxt;
+
+	state->node = node;
+	node->fdw_state = state;
+	state->plan = sy_private_decode(fsplan->fdw_private, acting_user(node), &state->table);
+	state->query.table = state->table;
+	state->query.count = state->plan->count;
+	state->query.guard = state->plan->guard;
+	state->query.norders = state->plan->norders;
+	state->query.orders = state->plan->orders;
+	state->start_cxt = AllocSetContextCreate(parent, "switchyard scan start",
+											 ALLOCSET_SMALL_SIZES);
+	state->row_cxt = AllocSetContextCreate(parent, "switchyard row", ALLOCSET_DEFAULT_SIZES);
+	prepare_targets(state);
+
+	state->narguments = list_length(fsplan->fdw_exprs);
+	state->arguments = palloc0((state->narguments + 1) * sizeof(SyArgument));
+	state->argument_states = ExecInitExprList(fsplan->fdw_exprs, &node->ss.ps);
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		sy_scan_explain(state, fsplan->fdw_exprs);
+}
+
+/* Build the driver's query from arguments that are known, or not (EXPLAIN). */
+static void
+normalize_query(SyScanState *state)
+{
+	SyQuery    *query = &state->query;
+
+	query->where = state->plan->where == NULL ? NULL :
+		sy_normalize(state->plan->where, state->arguments);
+	query->limit = state->plan->limit;
+	query->offset = state->plan->offset;
+	sy_normalize_bound(&query->offset, state->arguments, false);
+	sy_normalize_bound(&query->limit, state->arguments, true);
+	if (query->where != NULL && query->where->kind == SY_NODE_TRUE)
+		query->where = NULL;
+	state->no_rows = (query->where != NULL && query->where->kind == SY_NODE_FALSE) ||
+		(query->limit.present && query->limit.known && query->limit.value == 0);
+}
+
+/* Build the query as EXPLAIN without ANALYZE shows it: constants only. */
+void
+sy_scan_explain(SyScanState *state, List *exprs)
+{
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, exprs)
+	{
+		SyArgument *argument = &state->arguments[i++];
+
+		argument->typid = exprType(lfirst(lc));
+		argument->known = IsA(lfirst(lc), Const);
+		if (!argument->known)
+			continue;
+		argument->isnull = lfirst_node(Const, lc)->constisnull;
+		argument->datum = lfirst_node(Const, lc)->constvalue;
+	}
+	normalize_query(state);
+}
+
+/* Evaluate the arguments and build the query that this start sends. */
+static void
+evaluate_query(SyScanState *state)
+{
+	ExprContext *econtext = state->node->ss.ps.ps_ExprContext;
+	MemoryContext old;
+	int			i = 0;
+	ListCell   *lc;
+
+	MemoryContextReset(state->start_cxt);
+	old = MemoryContextSwitchTo(state->start_cxt);
+	foreach(lc, state->argument_states)
+	{
+		ExprState  *expr = (ExprState *) lfirst(lc);
+		SyArgument *argument = &state->arguments[i++];
+
+		argument->typid = exprType((Node *) expr->expr);
+		argument->datum = ExecEvalExpr(expr, econtext, &argument->isnull);
+		argument->known = true;
+	}
+	normalize_query(state);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * SyDrain: read the remaining rows into a tuplestore, because a later
+ * statement needs the session.  The present row, which somebody may still
+ * look at, is left alone.
+ */
+static void
+drain_scan(SyCursor *cursor, void *owner)
+{
+	SyScanState *state = (SyScanState *) owner;
+	TupleDesc	desc = state->node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "switchyard drain",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(state->node->ss.ps.state->es_query_cxt);
+
+	state->drained = tuplestore_begin_heap(false, false, work_mem);
+	MemoryContextSwitchTo(cxt);
+	while (state->started && !state->finished &&
+		   sy_cursor_next(cursor, state->values, state->nulls))
+	{
+		sy_scan_complete_row(state);
+		tuplestore_putvalues(state->drained, desc, state->values, state->nulls);
+		MemoryContextReset(cxt);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	state->stats = cursor->scan->stats;
+	state->cursor = NULL;
+}
+
+/* Build the query and, if it can have rows, open the cursor it needs. */
+void
+sy_scan_prepare(SyScanState *state)
+{
+	EState	   *estate = state->node->ss.ps.state;
+
+	evaluate_query(state);
+	state->started = true;
+	state->finished = state->no_rows;
+	if (state->no_rows || state->cursor != NULL)
+		return;
+	state->cursor = sy_cursor_open(&state->query, estate,
+								   state->node->ss.ps.instrument != NULL &&
+								   state->node->ss.ps.instrument->need_timer,
+								   estate->es_query_cxt, drain_scan, state);
+}
+
+/* Fill the slots that the driver does not: whole row, tableoid, counts. */
+void
+sy_scan_complete_row(SyScanState *state)
+{
+	int			slot = 0;
+	ListCell   *lc;
+
+	if (!state->plan->has_tlist)
+		return;
+	foreach(lc, state->plan->targets)
+	{
+		int			attnum = lfirst_int(lc);
+
+		if (state->plan->count)
+		{
+			state->values[slot] = state->values[0];
+			state->nulls[slot] = state->nulls[0];
+		}
+		else if (attnum == SY_TARGET_TABLEOID)
+		{
+			state->values[slot] = ObjectIdGetDatum(state->table->relid);
+			state->nulls[slot] = false;
+		}
+		else if (attnum > 0 && state->natts_extra > 0)
+		{
+			state->values[slot] = state->values[state->nslots + attnum - 1];
+			state->nulls[slot] = state->nulls[state->nslots + attnum - 1];
+		}
+		else if (attnum == SY_TARGET_WHOLE_ROW)
+		{
+			TupleDesc	desc = RelationGetDescr(state->node->ss.ss_currentRelation);
+			HeapTuple	tuple = heap_form_tuple(desc, state->values + state->nslots,
+												state->nulls + state->nslots);
+
+			state->values[slot] = heap_copy_tuple_as_datum(tuple, desc);
+			state->nulls[slot] = false;
+		}
+		slot++;
+	}
+}
+
+/* Store the row that was just fetched. */
+TupleTableSlot *
+sy_scan_store(SyScanState *state)
+{
+	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
+
+	sy_scan_complete_row(state);
+	memcpy(slot->tts_values, state->values, state->nslots * sizeof(Datum));
+	memcpy(slot->tts_isnull, state->nulls, state->nslots * sizeof(bool));
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* The next of the rows that were read ahead; an empty slot at the end. */
+static TupleTableSlot *
+next_drained(SyScanState *state)
+{
+	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
+	TupleTableSlot *stored;
+
+	if (state->drained_slot == NULL)
+		state->drained_slot =
+			ExecInitExtraTupleSlot(state->node->ss.ps.state, slot->tts_tupleDescriptor,
+								   &TTSOpsMinimalTuple);
+	stored = state->drained_slot;
+	if (!tuplestore_gettupleslot(state->drained, true, true, stored))
+	{
+		state->finished = true;
+		return ExecClearTuple(slot);
+	}
+	slot_getallattrs(stored);
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, stored->tts_values, state->nslots * sizeof(Datum));
+	memcpy(slot->tts_isnull, stored->tts_isnull, state->nslots * sizeof(bool));
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* A count of rows that need not be asked for: the filter is false. */
+static TupleTableSlot *
+count_of_nothing(SyScanState *state)
+{
+	state->values[0] = Int64GetDatum(0);
+	state->nulls[0] = false;
+	return sy_scan_store(state);
+}
+
+/* The next row, or an empty slot. */
+TupleTableSlot *
+syIterateForeignScan(ForeignScanState *node)
+{
+	SyScanState *state = (SyScanState *) node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	MemoryContext old;
+	bool		found;
+
+	if (!state->started)
+	{
+		sy_scan_prepare(state);
+		if (!state->no_rows)
+			sy_cursor_start(state->cursor);
+		else if (state->query.count)
+			return count_of_nothing(state);
+	}
+	if (state->drained != NULL)
+		return next_drained(state);
+	ExecClearTuple(slot);
+	if (state->finished)
+		return slot;
+
+	MemoryContextReset(state->row_cxt);
+	old = MemoryContextSwitchTo(state->row_cxt);
+	found = sy_cursor_next(state->cursor, state->values, state->nulls);
+	if (found)
+		(void) sy_scan_store(state);
+	else
+		state->finished = true;
+	MemoryContextSwitchTo(old);
+	return slot;
+}
+
+/* Forget rows that were read ahead. */
+static void
+forget_drained(SyScanState *state)
+{
+	if (state->drained == NULL)
+		return;
+	if (state->drained_slot != NULL)
+		ExecClearTuple(state->drained_slot);
+	tuplestore_end(state->drained);
+	state->drained = NULL;
+}
+
+/* Begin again, perhaps with other arguments: the next fetch does the work. */
+void
+syReScanForeignScan(ForeignScanState *node)
+{
+	SyScanState *state = (SyScanState *) node->fdw_state;
+
+	forget_drained(state);
+	state->started = false;
+	state->finished = false;
+}
+
+/* End a scan. */
+void
+syEndForeignScan(ForeignScanState *node)
+{
+	SyScanState *state = (SyScanState *) node->fdw_state;
+
+	if (state == NULL)
+		return;
+	forget_drained(state);
+	if (state->cursor != NULL)
+	{
+		SyCursor   *cursor = state->cursor;
+
+		state->cursor = NULL;
+		sy_cursor_close(cursor);
+	}
+}
+
+/* The counters of a scan. */
+SyScanStats
+sy_scan_stats(const SyScanState *state)
+{
+	return state->cursor != NULL ? state->cursor->scan->stats : state->stats;
+}

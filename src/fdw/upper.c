@@ -1,0 +1,174 @@
+/*-------------------------------------------------------------------------
+ *
+ * upper.c
+ *	  Paths above a scan: count(*), and ORDER BY with LIMIT.
+ *
+ * Only what the source evaluates exactly as PostgreSQL would may lie below:
+ * a filter that is repeated here would find too few rows.
+ *
+ * IDENTIFICATION
+ *	  src/fdw/upper.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planner.h"
+#include "optimizer/tlist.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
+#include "utils/selfuncs.h"
+
+#include "base/compat.h"
+#include "base/guc.h"
+#include "fdw/fdw.h"
+
+/*
+ * The one base relation of a query, if it is ours and all its filters are
+ * evaluated by the source; else NULL.
+ */
+static RelOptInfo *
+exact_relation(PlannerInfo *root)
+{
+	int			relid;
+	RelOptInfo *rel;
+	SyRel	   *syrel;
+
+	if (!sy_enable_pushdown || root->hasPseudoConstantQuals ||
+		!bms_get_singleton_member(root->all_baserels, &relid))
+		return NULL;
+	rel = find_base_rel(root, relid);
+	syrel = (SyRel *) rel->fdw_private;
+	if (rel->reloptkind != RELOPT_BASEREL || rel->fdwroutine == NULL || syrel == NULL ||
+		rel->fdwroutine->GetForeignUpperPaths != syGetForeignUpperPaths ||
+		planner_rt_fetch(relid, root)->inh)
+		return NULL;
+	return syrel->local == NIL && syrel->superset == NIL ? rel : NULL;
+}
+
+/* Is it count(*), plainly? */
+static bool
+is_count_star(const Aggref *aggref)
+{
+	return aggref->aggfnoid == F_COUNT_ && aggref->aggstar && aggref->aggfilter == NULL &&
+		aggref->aggorder == NIL && aggref->aggdistinct == NIL &&
+		aggref->aggsplit == AGGSPLIT_SIMPLE && aggref->agglevelsup == 0;
+}
+
+/* Does the target look at nothing but count(*), at least once? */
+static bool
+only_counts(PathTarget *target)
+{
+	List	   *found = pull_var_clause((Node *) target->exprs,
+										PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+										PVC_INCLUDE_PLACEHOLDERS);
+	ListCell   *lc;
+
+	foreach(lc, found)
+		if (!IsA(lfirst(lc), Aggref) || !is_count_star(lfirst_node(Aggref, lc)))
+			return false;
+	return found != NIL;
+}
+
+/* Add the path that lets the source count. */
+static void
+add_count_path(PlannerInfo *root, RelOptInfo *output)
+{
+	Query	   *parse = root->parse;
+	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
+	RelOptInfo *rel = exact_relation(root);
+	SyRel	   *syrel;
+	SyCost		cost;
+
+	if (rel == NULL || parse->groupClause != NIL || parse->groupingSets != NIL ||
+		parse->havingQual != NULL || !only_counts(target) ||
+		!bms_is_empty(rel->lateral_relids))
+		return;
+	syrel = (SyRel *) rel->fdw_private;
+	output->fdw_private = rel;
+	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, syrel->remote_rows, syrel->keyed);
+	/* the rows stay there */
+	cost.total = cost.startup + (cost.total - cost.startup) / 2;
+	add_path(output, (Path *)
+			 sy_foreign_upper_path(root, output, target, 1, cost.total, cost.total,
+								   list_make2(NIL, list_make1_int(SY_PATH_COUNT))));
+}
+
+/* Is there nothing between the scan and LIMIT but ORDER BY? */
+static bool
+is_plain_select(const PlannerInfo *root)
+{
+	const Query *parse = root->parse;
+
+	return parse->commandType == CMD_SELECT && parse->rowMarks == NIL &&
+		!parse->hasAggs && !parse->hasWindowFuncs && !parse->hasTargetSRFs &&
+		parse->groupClause == NIL && parse->groupingSets == NIL &&
+		parse->distinctClause == NIL && parse->setOperations == NULL &&
+		parse->havingQual == NULL && !root->hasHavingQual &&
+		parse->limitOption == LIMIT_OPTION_COUNT;
+}
+
+/* Can LIMIT and OFFSET be sent?  Sets what is known about them, for costs. */
+static bool
+can_send_bounds(PlannerInfo *root, RelOptInfo *rel, SyBound *limit, SyBound *offset)
+{
+	SyClassifier classifier;
+
+	memset(&classifier, 0, sizeof(classifier));
+	classifier.relid = rel->relid;
+	classifier.table = ((SyRel *) rel->fdw_private)->table;
+	return sy_classify_bound(&classifier, root->parse->limitCount, limit) &&
+		sy_classify_bound(&classifier, root->parse->limitOffset, offset) &&
+		(limit->present || offset->present);
+}
+
+/* Add the path that lets the source sort and cut. */
+static void
+add_limit_path(PlannerInfo *root, RelOptInfo *output)
+{
+	RelOptInfo *rel = exact_relation(root);
+	SyRel	   *syrel;
+	SyBound		limit;
+	SyBound		offset;
+	List	   *orders = NIL;
+	SyCost		cost;
+	Path	   *path;
+
+	if (rel == NULL || !is_plain_select(root) || !can_send_bounds(root, rel, &limit, &offset))
+		return;
+	syrel = (SyRel *) rel->fdw_private;
+	if (root->sort_pathkeys != NIL)
+	{
+		orders = sy_path_ship_pathkeys(root, rel, syrel, root->sort_pathkeys);
+		if (orders == NIL)
+			return;
+	}
+
+	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);
+	if (orders != NIL)
+		sy_cost_sort(&cost, syrel->remote_rows,
+					 syrel->table->columns[linitial_int(orders) - 1]->is_key);
+	sy_cost_limit(&cost, offset.known ? offset.value : 0, limit.known ? limit.value : 0);
+	path = (Path *) sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
+										root->sort_pathkeys, rel->lateral_relids,
+										list_make2(orders, list_make1_int(SY_PATH_LIMIT)));
+	path = (Path *) create_projection_path(root, output, path,
+										   root->upper_targets[UPPERREL_FINAL]);
+	add_path(output, path);
+}
+
+/* Offer paths for a step above the scan. */
+void
+syGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input,
+					   RelOptInfo *output, void *extra)
+{
+	if (stage == UPPERREL_GROUP_AGG)
+		add_count_path(root, output);
+	else if (stage == UPPERREL_FINAL)
+		add_limit_path(root, output);
+}
