@@ -56,7 +56,7 @@ PG_CPPFLAGS = -I$(srcdir)/src "-DSY_LINKED_DRIVERS=$(foreach driver,$(LINKED),SY
 SHLIB_LINK = -lsqlite3
 
 # In this order: each script may use what an earlier one made.
-REGRESS =
+REGRESS = setup options functions
 REGRESS_PREP = installcheck-prep
 ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation

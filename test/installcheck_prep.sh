@@ -14,16 +14,24 @@ prepare_mongod
 note=$SY_BUILD/installcheck
 rm -rf "$note"
 mkdir -p "$note"
-directory=$(mktemp -d "${TMPDIR:-/tmp}/switchyard.XXXXXX")
-
-# The server runs as another user, most often.
-mkdir "$directory/files"
-chmod 755 "$directory"
-chmod 777 "$directory/files"
-port=$("$SY_PYTHON" "$SY_ROOT/test/mongod.py" start --dir "$directory") || {
-	rm -rf "$directory"
+# Everybody may reach it: the PostgreSQL server runs as another user, most
+# often.
+SY_TMP=$(mktemp -d "${TMPDIR:-/tmp}/switchyard.XXXXXX") || die "cannot make a private directory"
+mkdir "$SY_TMP/files" "$SY_TMP/mongo"
+chmod 755 "$SY_TMP"
+chmod 777 "$SY_TMP/files"
+if [ "$(id -u)" = 0 ]; then
+	id postgres >/dev/null 2>&1 || die "run this as an ordinary user, or install PostgreSQL, whose user mongod is to run as"
+	chown postgres "$SY_TMP/mongo"
+	cp "$SY_ROOT/test/mongod.py" "$SY_TMP/"
+	mongod_for_user
+fi
+helper=$SY_TMP/mongod.py
+[ -e "$helper" ] || helper=$SY_ROOT/test/mongod.py
+port=$(as_user "$SY_PYTHON" "$helper" start --dir "$SY_TMP/mongo") || {
+	rm -rf "$SY_TMP"
 	die "could not start the private mongod"
 }
-"$SY_PYTHON" "$SY_ROOT/test/mongod.py" watch --dir "$directory" --pid "$1"
+"$SY_PYTHON" "$SY_ROOT/test/mongod.py" watch --dir "$SY_TMP/mongo" --remove "$SY_TMP" --pid "$1"
 printf '%s\n' "$port" >"$note/port"
-printf '%s\n' "$directory/files" >"$note/directory"
+printf '%s\n' "$SY_TMP/files" >"$note/directory"

@@ -4,7 +4,8 @@
     mongod.py start --dir D [--members N | --standalone] [--auth] [--tls]
     mongod.py restart --dir D           those that ended, on the same ports
     mongod.py stop --dir D
-    mongod.py watch --dir D --pid P     end them and remove D when process P ends
+    mongod.py watch --dir D --pid P     end them and remove D (or --remove R)
+                                        when process P ends
     mongod.py eval --dir D              run Python from standard input
 
 All files of the servers live in directory D: the data, the logs, state.json,
@@ -237,7 +238,7 @@ def watch(arguments):
     while os.path.exists("/proc/%d" % arguments.pid):
         time.sleep(0.2)
     stop(arguments)
-    shutil.rmtree(arguments.dir, ignore_errors=True)
+    shutil.rmtree(arguments.remove or arguments.dir, ignore_errors=True)
 
 
 def evaluate(arguments):
@@ -262,6 +263,7 @@ def main():
             command.add_argument("--tls", action="store_true")
         elif name == "watch":
             command.add_argument("--pid", type=int, required=True)
+            command.add_argument("--remove")
         elif name == "eval":
             command.add_argument("--port", type=int)
     arguments = parser.parse_args()

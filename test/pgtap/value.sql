@@ -27,7 +27,7 @@ INSERT INTO cases (how, value, target, expected) VALUES
 	('int64', '-9223372036854775808', 'int8', '-9223372036854775808'),
 	('int64', '9223372036854775807', 'numeric', '9223372036854775807'),
 	('int64', '-9223372036854775808', 'numeric', '-9223372036854775808'),
-	('int64', '9007199254740992', 'float8', '9007199254740992'),
+	('int64', '9007199254740992', 'float8', '9.007199254740992e+15'),
 	('int64', '9007199254740993', 'float8', '!22003'),
 	('int64', '16777216', 'float4', '1.6777216e+07'),
 	('int64', '16777217', 'float4', '!22003'),
@@ -86,7 +86,7 @@ INSERT INTO cases (how, value, target, expected) VALUES
 	('bytes', '00ff', 'bytea', '\x00ff'),
 	('bytes', '', 'bytea', '\x'),
 	('bytes', '00112233445566778899aabbccddeeff', 'uuid', '00112233-4455-6677-8899-aabbccddeeff'),
-	('bytes', '0011', 'uuid', '!HV004'),
+	('bytes', '0011', 'uuid', '!22P02'),
 
 	('unix_us', '0', 'timestamptz', '1970-01-01 00:00:00+00'),
 	('unix_us', '-1', 'timestamptz', '1969-12-31 23:59:59.999999+00'),
@@ -94,16 +94,17 @@ INSERT INTO cases (how, value, target, expected) VALUES
 	('unix_us', '86400000000', 'date', '1970-01-02'),
 	('unix_us', '-86400000000', 'date', '1969-12-31'),
 	('unix_us', '1', 'date', '!22008'),
-	('unix_us', '9223372036854775807', 'timestamptz', '!22008'),
+	('unix_us', '9223372036854775807', 'timestamptz', '294247-01-10 04:00:54.775807+00'),
 	('unix_us', '-9223372036854775808', 'timestamp', '!22008'),
-	('unix_us', '9223371244800000000', 'timestamptz', '!22008'),
+	('unix_us', '-210866803200000000', 'timestamp', '4714-11-24 00:00:00 BC'),
+	('unix_us', '-210866803200000001', 'timestamp', '!22008'),
 
 	('int64', '1', 'text', '!HV004'),
 	('int64', '1', 'bytea', '!HV004'),
 	('double', '1', 'text', '!HV004'),
 	('unix_us', '0', 'int8', '!HV004');
 
--- Type modifiers: numeric(4,1) is 262149 + ..., computed as numeric's own.
+-- Type modifiers; numeric's is made as PostgreSQL makes it.
 CREATE FUNCTION numeric_typmod(p int, s int) RETURNS int LANGUAGE sql AS 'SELECT ((p << 16) | s) + 4';
 INSERT INTO cases VALUES
 	('int64', '999', 'numeric', numeric_typmod(4, 1), '999.0'),
@@ -142,17 +143,17 @@ SELECT is(value_error(NULL, 'TEXT', 'abc', 'row rowid=7 of table "t"'),
 SELECT is(value_error('the value is out of range', 'Int64', NULL, 'document _id 5'),
 	E'cannot convert Int64 value to column "c" of type integer\nIn document _id 5: the value is out of range.',
 	'an error without an excerpt');
-SELECT like(value_error(NULL, 'BLOB', '\x00ff22', 'row 1'), '%"\\x00\\xff%', 'bytes are escaped');
+SELECT alike(value_error(NULL, 'BLOB', '\x00ff22', 'row 1'), '%"\\x00\\xff%', 'bytes are escaped');
 SELECT ok(length(value_error(NULL, 'TEXT', convert_to(repeat('x', 1000), 'UTF8'), 'row 1')) < 200,
 	'a long value is cut');
 
 -- Credentials in URIs.
 SELECT is(redact('mongodb://app:secret@host/db'), 'mongodb://***@host/db', 'user and password go');
 SELECT is(redact('mongodb://host1,host2/db?replicaSet=rs0'), 'mongodb://host1,host2/db?replicaSet=rs0', 'hosts stay');
-SELECT unlike(redact('could not use "mongodb+srv://a:p@ss/w:rd@h.example/?x=1" now'), '%p@ss%', 'an @ in the password');
-SELECT unlike(redact('mongodb://h/?tlsCertificateKeyFilePassword=hush&a=b'), '%hush%', 'a secret option');
-SELECT unlike(redact('mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:hush'), '%hush%', 'another secret option');
-SELECT unlike(redact('a mongodb://u:one@h/ and b mongodb://u:two@h/'), '%two%', 'the second URI of a text too');
+SELECT unalike(redact('could not use "mongodb+srv://a:p@ss/w:rd@h.example/?x=1" now'), '%p@ss%', 'an @ in the password');
+SELECT unalike(redact('mongodb://h/?tlsCertificateKeyFilePassword=hush&a=b'), '%hush%', 'a secret option');
+SELECT unalike(redact('mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:hush'), '%hush%', 'another secret option');
+SELECT unalike(redact('a mongodb://u:one@h/ and b mongodb://u:two@h/'), '%two%', 'the second URI of a text too');
 SELECT is(redact('nothing to hide'), 'nothing to hide', 'other text stays');
 
 SELECT * FROM finish();
