@@ -26,6 +26,10 @@ typedef struct SyClassifier
 	int			nparams;		/* parameters numbered so far */
 } SyClassifier;
 
+/*
+ * The trees of sy_classify() are raw: constants too are named by their index
+ * only.  sy_normalize() makes of them what drivers read.
+ */
 extern SyNode *sy_classify(SyClassifier *classifier, Expr *clause, SyShip *ship);
 extern bool sy_classify_order(SyClassifier *classifier, PathKey *pathkey,
 							  EquivalenceMember *member, int position, SyOrder *order);
