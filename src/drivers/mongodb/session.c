@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  Sessions: creation, end, transactions, ping.
+ *
+ * A session is a libmongoc client of one user mapping.  The client connects
+ * within the first job; one that could not is thrown away, since the library
+ * would refuse to look at the server again for seconds.
+ *
+ * IDENTIFICATION
+ *	  src/drivers/mongodb/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "session.h"
+
+/* What the server is, as far as this session knows. */
+const MongoServerFacts *
+mongo_session_facts(SySession *session)
+{
+	return &((MongoSession *) session)->facts;
+}
+
+/* The database's name, in UTF-8. */
+const char *
+mongo_session_database(SySession *session)
+{
+	return ((MongoSession *) session)->database;
+}
+
+/* The driver's member: one session for each user mapping. */
+bool
+mongo_session_key(const SySource *source, SySessionKey *key, SyError *err)
+{
+	if (!mongo_check_login(source, err))
+		return false;
+	memset(key, 0, sizeof(*key));
+	key->a = ((uint64) source->serverid << 32) | source->umid;
+	key->b = OidIsValid(source->umid) ? 0 : source->userid;
+	return true;
+}
+
+/*
+ * The database to use: the option, or the one that the URI names.  In UTF-8,
+ * allocated in "cxt"; NULL: there is none.
+ */
+static char *
+mongo_choose_database(const SySource *source, const mongoc_uri_t *uri, MemoryContext cxt)
+{
+	const char *option = sy_options_get(&source->options, "database");
+	const char *named = mongoc_uri_get_database(uri);
+
+	if (option != NULL)
+		return MemoryContextStrdup(cxt, mongo_to_utf8(option));
+	return named ? MemoryContextStrdup(cxt, named) : NULL;
+}
+
+/* Set what the URI and the options decide; false: "err" is set. */
+static bool
+mongo_session_configure(MongoSession *session, SyError *err)
+{
+	const SySource *source = session->base.source;
+	const mongoc_uri_t *uri = session->uri;
+	const char *transactions = sy_options_get(&source->options, "transactions");
+	const char *level = mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_READCONCERNLEVEL, NULL);
+	const mongoc_read_prefs_t *preference = mongoc_uri_get_read_prefs_t(uri);
+
+	session->database = mongo_choose_database(source, uri, session->base.cxt);
+	if (session->database == NULL)
+	{
+		sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_FDW_OPTION_NAME_NOT_FOUND,
+					 "source \"%s\" has no database", source->name);
+		sy_error_hint(err, "Set option \"database\" of the server.");
+		return false;
+	}
+	session->read_concern = MemoryContextStrdup(session->base.cxt, level ? level : "majority");
+	session->transactions = transactions == NULL || strcmp(transactions, "off") != 0;
+	session->primary_only = preference == NULL ||
+		mongoc_read_prefs_get_mode(preference) == MONGOC_READ_PRIMARY;
+	mongo_uri_tls(source, uri, &session->wire, session->base.cxt);
+	return true;
+}
+
+/* The driver's member: see source/driver.h. */
+SySession *
+mongo_session_create(const SySource *source, MemoryContext cxt, SyError *err)
+{
+	MongoSession *session = MemoryContextAllocZero(cxt, sizeof(MongoSession));
+	SyGuard    *guard = sy_guard_reserve(cxt, (void (*) (void *)) mongoc_uri_destroy);
+
+	session->base.driver = source->driver;
+	session->base.source = source;
+	session->base.cxt = cxt;
+	dlist_init(&session->owed);
+	dlist_init(&session->spare);
+	dlist_init(&session->cursors);
+	slist_init(&session->tickets);
+	session->wire.wait_in_place = mongo_host->wait_quietly;
+
+	session->uri = mongo_uri_build(source, err);
+	guard->object = session->uri;
+	if (session->uri == NULL || !mongo_session_configure(session, err))
+		return NULL;
+	session->wire.coroutine = mongo_coroutine_create();
+	if (session->wire.coroutine != NULL)
+		return &session->base;
+	sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_OUT_OF_MEMORY, "out of memory");
+	sy_error_detail(err, "There is no memory for the stack of a session.");
+	return NULL;
+}
+
+/* The driver's member: no wait, since all I/O is refused. */
+void
+mongo_session_close(SySession *base)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	mongo_job_refuse(session, MONGO_ABANDONED);
+	while (!dlist_is_empty(&session->cursors))
+		mongo_cursor_drop(dlist_head_element(MongoCursor, node, &session->cursors));
+	mongo_client_drop(session);
+	mongo_wire_free(&session->wire);
+}
+
+/* The driver's member: whatever was lost, the next job connects anew. */
+bool
+mongo_session_usable(SySession *base)
+{
+	return true;
+}
+
+/*
+ * Make a client; on the coroutine, as names may be looked up here.  False:
+ * "error" is set.
+ */
+bool
+mongo_client_make(MongoSession *session, bson_error_t *error)
+{
+	memset(error, 0, sizeof(*error));
+	session->client = mongoc_client_new_from_uri_with_error(session->uri, error);
+	if (session->client == NULL)
+		return false;
+	session->client_number++;
+	session->proven = false;
+	session->wire.asked = 0;
+	session->wire.answered_at = 0;
+	mongoc_client_set_error_api(session->client, MONGOC_ERROR_API_VERSION_2);
+	mongoc_client_set_stream_initiator(session->client, mongo_stream_initiate, &session->wire);
+	if (mongoc_uri_get_appname(session->uri) == NULL)
+		mongoc_client_set_appname(session->client, "switchyard");
+	return true;
+}
+
+/*
+ * Throw the client away without telling the server anything: what must be
+ * told is owed, see debt.c.  Handles die with their client.
+ */
+void
+mongo_client_drop(MongoSession *session)
+{
+	MongoRefusal refusal = session->wire.refusal;
+	slist_iter	iter;
+
+	if (session->client == NULL)
+		return;
+	if (refusal == MONGO_ACCEPTED)
+		session->wire.refusal = MONGO_ABANDONED;
+	mongoc_client_reset(session->client);
+	slist_foreach(iter, &session->tickets)
+	{
+		MongoTicket *ticket = slist_container(MongoTicket, all, iter.cur);
+
+		if (ticket->handle != NULL)
+			mongoc_client_session_destroy(ticket->handle);
+		ticket->handle = NULL;
+	}
+	mongoc_client_destroy(session->client);
+	session->client = NULL;
+	session->proven = false;
+	session->wire.refusal = refusal;
+}
+
+/* The driver's member: what is the session blocked on? */
+void
+mongo_wait(SySession *base, SyWaitSpec *spec)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	spec->nitems = session->job.active ? session->wire.nitems : 0;
+	spec->items = session->wire.items;
+	spec->until = session->job.active ? session->wire.until : sy_now_us();
+}
+
+/* The driver's member: see source/driver.h. */
+void
+mongo_abandon(SySession *base)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	mongo_job_refuse(session, MONGO_ABANDONED);
+	session->ping = NULL;
+}
+
+/* The driver's member: nothing travels before the first scan. */
+void
+mongo_begin(SySession *base, SyIsolation isolation)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	session->isolation = isolation;
+	session->doomed = false;
+	session->have_snapshot = false;
+}
+
+/* The driver's member: an open remote transaction becomes a debt. */
+void
+mongo_end(SySession *base)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	while (!dlist_is_empty(&session->cursors))
+		mongo_cursor_drop(dlist_head_element(MongoCursor, node, &session->cursors));
+	if (session->transaction != NULL)
+		mongo_ticket_return(session, session->transaction,
+							session->transaction->in_transaction);
+	session->transaction = NULL;
+	session->isolation = SY_READ_COMMITTED;
+	session->doomed = false;
+	session->have_snapshot = false;
+}
+
+/*
+ * How scans read now.  The ticket of a remote transaction is taken here, as
+ * that allocates.
+ */
+MongoReadMode
+mongo_session_mode(MongoSession *session)
+{
+	if (session->isolation == SY_READ_COMMITTED || !session->transactions)
+		return MONGO_READ_MAJORITY;
+	if (session->transaction == NULL)
+		session->transaction = mongo_ticket_take(session);
+	return session->isolation == SY_REPEATABLE_READ ?
+		MONGO_READ_TRANSACTION : MONGO_READ_SNAPSHOT;
+}
+
+/* The ping's job: read the answer to buildInfo. */
+static void
+mongo_ping_receive(MongoJob *job)
+{
+	MongoSession *session = job->owner;
+	bson_iter_t iter;
+
+	session->ping_finished = true;
+	session->ping_ok = job->ok;
+	session->ping_failure = job->failure;
+	if (job->ok && bson_iter_init_find(&iter, &job->batch->reply, "version") &&
+		BSON_ITER_HOLDS_UTF8(&iter))
+		strlcpy(session->facts.version, bson_iter_utf8(&iter, NULL),
+				sizeof(session->facts.version));
+}
+
+/* Send the ping once the session is free: buildInfo needs no rights. */
+static SyProgress
+mongo_ping_begin(MongoSession *session)
+{
+	bson_t	   *command;
+
+	if (mongo_job_acquire(session) == SY_BLOCKED)
+		return SY_BLOCKED;
+	command = bson_new();
+	BSON_APPEND_INT32(command, "buildInfo", 1);
+	mongo_job_begin(session, command, MONGO_READ_NONE, mongo_ping_receive, session);
+	session->job.database = "admin";
+	session->job.fresh_start = true;
+	session->ping_begun = true;
+	return SY_DONE;
+}
+
+/* The driver's member: see source/driver.h. */
+SyProgress
+mongo_ping(SySession *base, SyPing *result, SyError *err)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	session->ping = result;
+	session->ping_begun = false;
+	session->ping_finished = false;
+	return mongo_step(base, err);
+}
+
+/* The driver's member: go on with the ping. */
+SyProgress
+mongo_step(SySession *base, SyError *err)
+{
+	MongoSession *session = (MongoSession *) base;
+	SyPing	   *ping = session->ping;
+
+	if (!session->ping_begun && mongo_ping_begin(session) == SY_BLOCKED)
+		return SY_BLOCKED;
+	if (!session->ping_finished && !mongo_job_advance(session))
+		return SY_BLOCKED;
+	session->ping = NULL;
+	if (!session->ping_ok)
+	{
+		mongo_error_fill(session, &session->ping_failure, err);
+		return SY_FAILED;
+	}
+	strlcpy(ping->server_version, session->facts.version, sizeof(ping->server_version));
+	strlcpy(ping->database, session->database, sizeof(ping->database));
+	ping->read_only = session->takes_no_writes;
+	return SY_DONE;
+}
