@@ -117,6 +117,7 @@ typedef struct SyScanState
 	SyCursor   *cursor;			/* NULL until the first fetch */
 	bool		started;
 	bool		finished;
+	bool		ready;			/* a row waits in "values" (async.c) */
 	bool		no_rows;		/* the filter is false: nothing is asked */
 	Tuplestorestate *drained;	/* rows read ahead, see SyDrain */
 	TupleTableSlot *drained_slot;	/* to read them; NULL until needed */
@@ -134,6 +135,12 @@ extern void sy_scan_explain(SyScanState *state, List *exprs);
 extern void sy_scan_complete_row(SyScanState *state);
 extern SyScanStats sy_scan_stats(const SyScanState *state);
 
+
+/* async.c */
+extern bool syIsForeignPathAsyncCapable(ForeignPath *path);
+extern void syForeignAsyncRequest(AsyncRequest *areq);
+extern void syForeignAsyncConfigureWait(AsyncRequest *areq);
+extern void syForeignAsyncNotify(AsyncRequest *areq);
 
 /* explain.c */
 extern void syExplainForeignScan(ForeignScanState *node, ExplainState *es);

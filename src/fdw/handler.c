@@ -33,6 +33,11 @@ switchyard_fdw_handler(PG_FUNCTION_ARGS)
 	routine->EndForeignScan = syEndForeignScan;
 	routine->ExplainForeignScan = syExplainForeignScan;
 
+	routine->IsForeignPathAsyncCapable = syIsForeignPathAsyncCapable;
+	routine->ForeignAsyncRequest = syForeignAsyncRequest;
+	routine->ForeignAsyncConfigureWait = syForeignAsyncConfigureWait;
+	routine->ForeignAsyncNotify = syForeignAsyncNotify;
+
 	routine->IsForeignRelUpdatable = syIsForeignRelUpdatable;
 	routine->AddForeignUpdateTargets = syAddForeignUpdateTargets;
 	routine->PlanForeignModify = syPlanForeignModify;

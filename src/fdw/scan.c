@@ -251,6 +251,12 @@ sy_scan_prepare(SyScanState *state)
 	evaluate_query(state);
 	state->started = true;
 	state->finished = state->no_rows;
+	if (state->no_rows && state->query.count)
+	{
+		state->values[0] = Int64GetDatum(0);
+		state->nulls[0] = false;
+		state->ready = true;
+	}
 	if (state->no_rows || state->cursor != NULL)
 		return;
 	state->cursor = sy_cursor_open(&state->query, estate,
@@ -336,15 +342,6 @@ next_drained(SyScanState *state)
 	return ExecStoreVirtualTuple(slot);
 }
 
-/* A count of rows that need not be asked for: the filter is false. */
-static TupleTableSlot *
-count_of_nothing(SyScanState *state)
-{
-	state->values[0] = Int64GetDatum(0);
-	state->nulls[0] = false;
-	return sy_scan_store(state);
-}
-
 /* The next row, or an empty slot. */
 TupleTableSlot *
 syIterateForeignScan(ForeignScanState *node)
@@ -359,12 +356,15 @@ syIterateForeignScan(ForeignScanState *node)
 		sy_scan_prepare(state);
 		if (!state->no_rows)
 			sy_cursor_start(state->cursor);
-		else if (state->query.count)
-			return count_of_nothing(state);
 	}
 	if (state->drained != NULL)
 		return next_drained(state);
 	ExecClearTuple(slot);
+	if (state->ready)
+	{
+		state->ready = false;
+		return sy_scan_store(state);
+	}
 	if (state->finished)
 		return slot;
 
@@ -391,6 +391,17 @@ forget_drained(SyScanState *state)
 	state->drained = NULL;
 }
 
+/* Close the cursor, keeping its counters. */
+static void
+close_cursor(SyScanState *state)
+{
+	SyCursor   *cursor = state->cursor;
+
+	state->stats = cursor->scan->stats;
+	state->cursor = NULL;
+	sy_cursor_close(cursor);
+}
+
 /* Begin again, perhaps with other arguments: the next fetch does the work. */
 void
 syReScanForeignScan(ForeignScanState *node)
@@ -400,6 +411,9 @@ syReScanForeignScan(ForeignScanState *node)
 	forget_drained(state);
 	state->started = false;
 	state->finished = false;
+	state->ready = false;
+	if (state->cursor != NULL && state->cursor->state == SY_BLOCKED)
+		close_cursor(state);
 }
 
 /* End a scan. */
@@ -412,12 +426,7 @@ syEndForeignScan(ForeignScanState *node)
 		return;
 	forget_drained(state);
 	if (state->cursor != NULL)
-	{
-		SyCursor   *cursor = state->cursor;
-
-		state->cursor = NULL;
-		sy_cursor_close(cursor);
-	}
+		close_cursor(state);
 }
 
 /* The counters of a scan. */
