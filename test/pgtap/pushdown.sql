@@ -64,6 +64,16 @@ SELECT is(tree('i4 IS NOT DISTINCT FROM 6.5'), 'exact: FALSE', 'not distinct fro
 SELECT is(tree('i4 = 6.0'), 'exact: i4 = 6', 'equal to an integral numeric');
 SELECT is(tree('i4 < 3e9'), 'exact: i4 IS NOT NULL', 'a bound above the type');
 SELECT is(tree('i4 > 3e9'), 'exact: FALSE', 'a bound above the type, other side');
+SELECT is(tree('i2 >= -32768.5'), 'exact: i2 IS NOT NULL', 'below the least int2');
+SELECT is(tree('i2 >= -32767.5'), 'exact: i2 >= -32767', 'above the least int2');
+SELECT is(tree('i2 <= 32766.5'), 'exact: i2 <= 32766', 'below the greatest int2');
+SELECT is(tree('i2 > 32767.5'), 'exact: FALSE', 'above the greatest int2');
+SELECT is(tree('i4 >= -2147483648.5'), 'exact: i4 IS NOT NULL', 'below the least int4');
+SELECT is(tree('i4 >= -2147483647.5'), 'exact: i4 >= -2147483647', 'above the least int4');
+SELECT is(tree('i4 <= 2147483646.5'), 'exact: i4 <= 2147483646', 'below the greatest int4');
+SELECT is(tree('i8 < -9223372036854775808.5'), 'exact: FALSE', 'below the least int8');
+SELECT is(tree('i8 < -9223372036854775807.5'), 'exact: i8 < -9223372036854775807', 'above the least int8');
+SELECT is(tree('i8 > 9223372036854775806.5'), 'exact: i8 > 9223372036854775806', 'below the greatest int8');
 SELECT is(tree('i8 < $1', 'numeric:NaN'), 'exact: i8 < $1 -> i8 IS NOT NULL', 'numeric NaN is above all');
 SELECT is(tree('i8 > $1', 'numeric:-Infinity'), 'exact: i8 > $1 -> i8 IS NOT NULL', 'numeric -Infinity');
 SELECT is(tree('i8 = 9007199254740993.0'), 'exact: i8 = 9007199254740993', 'numeric beyond 2^53 is exact');
