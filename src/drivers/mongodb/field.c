@@ -25,6 +25,13 @@ mongo_utf8(const char *text)
 	return pg_server_to_any(text, strlen(text), PG_UTF8);
 }
 
+/* A text in UTF-8 in the server encoding; shared or palloc'd.  May throw. */
+const char *
+mongo_server_text(const char *utf8)
+{
+	return pg_any_to_server(utf8, strlen(utf8), PG_UTF8);
+}
+
 /* Is the column the whole document? */
 bool
 mongo_field_is_whole(const SyColumn *column)

@@ -63,6 +63,7 @@ extern bool mongo_item_write(const MongoItem *document, bson_t *out);
  */
 
 extern const char *mongo_utf8(const char *text);
+extern const char *mongo_server_text(const char *utf8);
 extern bool mongo_field_is_whole(const SyColumn *column);
 extern List *mongo_field_steps(const SyColumn *column);
 extern const char *mongo_field_address(const SyColumn *column);
@@ -163,5 +164,25 @@ extern bool mongo_datum_array(const MongoColumn *info, const bson_iter_t *iter,
 							  Datum *result, SyProblem *problem);
 extern const char *mongo_type_name(bson_type_t type);
 extern bool mongo_type_is_null(bson_type_t type);
+
+/*
+ * infer.c: columns from documents or a validator's schema
+ */
+
+typedef struct MongoShape MongoShape;
+
+/* What becomes of embedded documents. */
+typedef enum MongoNested
+{
+	MONGO_NESTED_COLUMNS,
+	MONGO_NESTED_JSONB,
+	MONGO_NESTED_NONE
+} MongoNested;
+
+extern MongoShape *mongo_shape_create(void);
+extern void mongo_shape_add_document(MongoShape *shape, const uint8_t *data, uint32 length,
+									 bool id_only);
+extern void mongo_shape_add_schema(MongoShape *shape, const bson_iter_t *schema);
+extern List *mongo_shape_columns(MongoShape *shape, MongoNested nested, List **notices);
 
 #endif							/* SY_MONGODB_LANGUAGE_H */
