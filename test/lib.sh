@@ -295,6 +295,16 @@ build_mirror()
 	fi
 }
 
+# The name of libmongoc for pkg-config; version 2 has another one.
+mongoc_package()
+{
+	if pkg-config --exists mongoc2; then
+		say mongoc2
+	else
+		say libmongoc-1.0
+	fi
+}
+
 # Copy the distribution's PostgreSQL below $SY_TMP and install the mirror
 # there: an extension can live in its server's own tree only, and the
 # system's is the user's.  Puts its programs on PATH.
