@@ -17,6 +17,8 @@
 
 #include "mongodb.h"
 
+#include "lib/stringinfo.h"
+
 #include "base/guard.h"
 #include "source/value.h"
 
