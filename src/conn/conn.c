@@ -424,7 +424,7 @@ sy_conn_acquire(const SySource *source, MemoryContext cxt)
 void
 sy_conn_wait(SySession *session)
 {
-	SyConn	   *conn = conn_of(session);
+	SyConn	   *volatile conn = conn_of(session);
 	SyWaitSpec	spec;
 
 	/* FATAL does not pass PG_CATCH: the exit callback looks at this */
