@@ -1,0 +1,584 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  A database file held open: its settings, its snapshot, its statements.
+ *
+ * A session reads.  Its snapshot, SQLite's read transaction, is taken when
+ * the first scan starts and given up at end(); all scans in between see it.
+ * A locked file never makes us sleep within SQLite: the try is given up, the
+ * caller waits where interrupts are served, and tries again.
+ *
+ * IDENTIFICATION
+ *	  src/drivers/sqlite/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "sqlite.h"
+
+/* How often a running statement asks whether it shall stop. */
+#define PROGRESS_OPCODES	1000
+
+#define MAX_STATEMENTS		64
+#define MAX_VALUE_BYTES		(64 * 1024 * 1024)
+#define MAX_PROGRAM			1000000
+#define HARD_HEAP_LIMIT		(INT64CONST(1024) * 1024 * 1024)
+#define TEMP_DIRECTORY		"base/pgsql_tmp"
+
+#define DEFAULT_BUSY_TIMEOUT_MS	30000
+
+/* Milliseconds between tries to read a locked file; the last one repeats. */
+static const int back_off_ms[] = {1, 2, 5, 10, 25};
+
+/*
+ * What SQLite does once for the process: at the first session, so never in
+ * the postmaster.  False: it could not.
+ */
+static bool
+initialize_library(void)
+{
+	static bool done = false;
+	struct stat st;
+	char		directory[MAXPGPATH];
+
+	if (done)
+		return true;
+	snprintf(directory, sizeof(directory), "%s/%s", DataDir, TEMP_DIRECTORY);
+	if (stat(directory, &st) != 0 && mkdir(directory, S_IRWXU) != 0 && errno != EEXIST)
+		return false;
+	if (sqlite3_initialize() != SQLITE_OK)
+		return false;
+	sqlite3_temp_directory = sqlite3_mprintf("%s", directory);
+	(void) sqlite3_hard_heap_limit64(HARD_HEAP_LIMIT);
+	done = true;
+	return true;
+}
+
+/* Progress handler: nonzero ends the running statement.  Must not throw. */
+static int
+on_progress(void *arg)
+{
+	SqliteSession *session = (SqliteSession *) arg;
+
+	if (QueryCancelPending || ProcDiePending)
+		return 1;
+	if (session->step_until != 0 && sy_deadline_passed(session->step_until))
+	{
+		session->timed_out = true;
+		return 1;
+	}
+	return 0;
+}
+
+/* Collation of ordered text where the file stores UTF-16: bytes of UTF-8. */
+static int
+compare_utf8(void *arg, int alength, const void *a, int blength, const void *b)
+{
+	int			result = memcmp(a, b, Min(alength, blength));
+
+	return result != 0 ? result : alength - blength;
+}
+
+/*
+ * SQL function switchyard_fits(value, column number): can the running scan's
+ * column hold the value?  PostgreSQL's errors must not cross SQLite's frames:
+ * they are kept for sqlite_session_rethrow().
+ */
+static void
+fits_function(sqlite3_context *context, int nargs, sqlite3_value **args)
+{
+	SqliteSession *session = (SqliteSession *) sqlite3_user_data(context);
+	MemoryContext old = CurrentMemoryContext;
+	volatile bool fits = false;
+
+	if (session->running == NULL || session->caught != NULL)
+	{
+		sqlite3_result_error(context, "not within a scan", -1);
+		return;
+	}
+	MemoryContextSwitchTo(session->scratch);
+	PG_TRY();
+	{
+		fits = sqlite_scan_fits(session, sqlite3_value_int(args[1]), args[0]);
+		MemoryContextReset(session->scratch);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(session->base.cxt);
+		session->caught = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	if (session->caught != NULL)
+		sqlite3_result_error(context, "conversion failed", -1);
+	else
+		sqlite3_result_int(context, fits ? 1 : 0);
+}
+
+/* Throw the error that was caught within SQLite, if there is one. */
+void
+sqlite_session_rethrow(SqliteSession *session)
+{
+	ErrorData  *caught = session->caught;
+
+	if (caught == NULL)
+		return;
+	session->caught = NULL;
+	ReThrowError(caught);
+}
+
+/* Settings that make a file of unknown origin as harmless as can be. */
+static bool
+harden(SqliteSession *session)
+{
+	sqlite3    *db = session->db;
+	bool		ok = true;
+
+	(void) sqlite3_extended_result_codes(db, 1);
+	(void) sqlite3_busy_timeout(db, 0);
+	ok = ok && sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL) == SQLITE_OK;
+	(void) sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	(void) sqlite3_limit(db, SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES);
+	(void) sqlite3_limit(db, SQLITE_LIMIT_VDBE_OP, MAX_PROGRAM);
+	(void) sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+	session->max_variables = sqlite3_limit(db, SQLITE_LIMIT_VARIABLE_NUMBER, -1);
+
+	/* None of these reads the file. */
+	ok = ok && sqlite3_exec(db, "PRAGMA query_only = 1; PRAGMA cell_size_check = 1; "
+							"PRAGMA mmap_size = 0; PRAGMA threads = 0",
+							NULL, NULL, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_create_function_v2(db, SQLITE_FITS_FUNCTION, 2,
+										  SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
+										  session, fits_function, NULL, NULL, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_create_collation_v2(db, SQLITE_UTF8_COLLATION, SQLITE_UTF8, NULL,
+										   compare_utf8, NULL) == SQLITE_OK;
+	sqlite3_progress_handler(db, PROGRESS_OPCODES, on_progress, session);
+	return ok;
+}
+
+/* The name to open: a URI, every unusual byte escaped, if it is immutable. */
+static char *
+name_to_open(const SqliteSession *session)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	if (!session->immutable)
+		appendStringInfoString(&name, session->file.path);
+	else
+	{
+		appendStringInfoString(&name, "file://");
+		for (const char *p = session->file.path; *p; p++)
+		{
+			if (*p == '/' || *p == '.' || *p == '_' || *p == '-' ||
+				(*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z'))
+				appendStringInfoChar(&name, *p);
+			else
+				appendStringInfo(&name, "%%%02X", (unsigned char) *p);
+		}
+		appendStringInfoString(&name, "?immutable=1");
+	}
+	return name.data;
+}
+
+/* Milliseconds of the option busy_timeout; its form was checked at DDL. */
+static int
+busy_timeout_ms(const SySource *source)
+{
+	const char *value = sy_options_get(&source->options, "busy_timeout");
+	int			result;
+
+	if (value == NULL || !parse_int(value, &result, GUC_UNIT_MS, NULL))
+		return DEFAULT_BUSY_TIMEOUT_MS;
+	return result;
+}
+
+/* Open the file for reading and set the connection up. */
+static bool
+open_database(SqliteSession *session, SyError *err)
+{
+	char	   *name = name_to_open(session);
+	int			flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
+	(session->immutable ? SQLITE_OPEN_URI : 0);
+	int			rc = sqlite3_open_v2(name, &session->db, flags, NULL);
+
+	pfree(name);
+	if (rc == SQLITE_OK && harden(session))
+		return true;
+	if (session->db != NULL)
+		sqlite_error_set(session, err);
+	else
+		sy_error_set(err, SY_ERROR_OVERLOAD, ERRCODE_OUT_OF_MEMORY,
+					 "could not read from source \"%s\"", session->base.source->name);
+	return false;
+}
+
+/*
+ * Open the file of "source".  NULL: "err" says why it could not be opened.
+ */
+SySession *
+sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err)
+{
+	SqliteSession *session = MemoryContextAllocZero(cxt, sizeof(SqliteSession));
+
+	session->base.source = source;
+	session->base.cxt = cxt;
+	session->scratch = AllocSetContextCreate(cxt, "switchyard sqlite scratch",
+											 ALLOCSET_SMALL_SIZES);
+	session->tables_cxt = AllocSetContextCreate(cxt, "switchyard sqlite tables",
+												ALLOCSET_SMALL_SIZES);
+	dlist_init(&session->statements);
+	session->immutable = sqlite_option_bool(&source->options, "immutable");
+	session->busy_timeout_ms = busy_timeout_ms(source);
+	if (!sqlite_file_locate(source, &session->file, err))
+		return NULL;
+	session->foreign = session->file.owner != geteuid();
+	if (!initialize_library())
+	{
+		sy_error_set(err, SY_ERROR_OVERLOAD, ERRCODE_SYSTEM_ERROR,
+					 "could not initialize SQLite for source \"%s\"", source->name);
+		return NULL;
+	}
+	if (!open_database(session, err) || !sqlite_file_unchanged(session, err))
+	{
+		sqlite_session_close(&session->base);
+		return NULL;
+	}
+	session->base.driver = sy_sqlite_driver(sqlite_host);
+	return &session->base;
+}
+
+/* Close the connection with all that hangs on it. */
+void
+sqlite_session_close(SySession *base)
+{
+	SqliteSession *session = (SqliteSession *) base;
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &session->statements)
+		(void) sqlite3_finalize(dlist_container(SqliteStatement, node, iter.cur)->stmt);
+	dlist_init(&session->statements);
+	session->nstatements = 0;
+	if (session->db != NULL)
+		(void) sqlite3_close_v2(session->db);
+	session->db = NULL;
+}
+
+/* Is it still the file at the source's path, as it was opened? */
+bool
+sqlite_session_usable(SySession *base)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	return session->db != NULL && sqlite_file_same(session) &&
+		sqlite_file_unchanged(session, NULL);
+}
+
+/*
+ * Statements
+ */
+
+/* Finalize one that is not in use. */
+static void
+drop_statement(SqliteSession *session, SqliteStatement *statement)
+{
+	dlist_delete(&statement->node);
+	session->nstatements--;
+	(void) sqlite3_finalize(statement->stmt);
+	pfree(statement->sql);
+	pfree(statement);
+}
+
+/* Make room: drop the statement that was not used for longest. */
+static void
+drop_oldest(SqliteSession *session)
+{
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &session->statements)
+	{
+		SqliteStatement *statement = dlist_container(SqliteStatement, node, iter.cur);
+
+		if (!statement->in_use)
+		{
+			drop_statement(session, statement);
+			return;
+		}
+	}
+}
+
+/*
+ * The prepared statement of a text, from those kept or a new one; the caller
+ * returns it with sqlite_statement_release().  NULL: "err" says why not.
+ */
+SqliteStatement *
+sqlite_statement_get(SqliteSession *session, const char *sql, int length, SyError *err)
+{
+	uint32		hash = hash_bytes((const unsigned char *) sql, length);
+	SqliteStatement *statement;
+	sqlite3_stmt *stmt = NULL;
+	dlist_iter	iter;
+	char	   *copy;
+
+	dlist_foreach(iter, &session->statements)
+	{
+		statement = dlist_container(SqliteStatement, node, iter.cur);
+		if (statement->hash == hash && !statement->in_use && statement->length == length &&
+			memcmp(statement->sql, sql, length) == 0)
+		{
+			dlist_move_head(&session->statements, &statement->node);
+			statement->in_use = true;
+			return statement;
+		}
+	}
+
+	if (session->nstatements >= MAX_STATEMENTS)
+		drop_oldest(session);
+	copy = MemoryContextAlloc(session->base.cxt, length + 1);
+	statement = MemoryContextAlloc(session->base.cxt, sizeof(*statement));
+	if (sqlite3_prepare_v3(session->db, sql, length + 1, SQLITE_PREPARE_PERSISTENT,
+						   &stmt, NULL) != SQLITE_OK)
+	{
+		sqlite_error_set(session, err);
+		pfree(copy);
+		pfree(statement);
+		return NULL;
+	}
+	memcpy(copy, sql, length + 1);
+	statement->hash = hash;
+	statement->length = length;
+	statement->sql = copy;
+	statement->stmt = stmt;
+	statement->in_use = true;
+	dlist_push_head(&session->statements, &statement->node);
+	session->nstatements++;
+	return statement;
+}
+
+/* Give a statement back, reset and without values. */
+void
+sqlite_statement_release(SqliteSession *session, SqliteStatement *statement)
+{
+	(void) sqlite3_reset(statement->stmt);
+	(void) sqlite3_clear_bindings(statement->stmt);
+	statement->in_use = false;
+}
+
+/*
+ * Run a statement without parameters to its first row.  Returns SQLite's
+ * code; *value is the row's first column as an integer.  On an error "err"
+ * is filled.
+ */
+static int
+run_simple(SqliteSession *session, const char *sql, int *value, SyError *err)
+{
+	SqliteStatement *statement = sqlite_statement_get(session, sql, strlen(sql), err);
+	int			rc;
+
+	if (statement == NULL)
+		return sqlite3_errcode(session->db);
+	rc = sqlite3_step(statement->stmt);
+	if (rc == SQLITE_ROW && value != NULL)
+		*value = sqlite3_column_int(statement->stmt, 0);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		sqlite_error_set(session, err);
+	sqlite_statement_release(session, statement);
+	return rc;
+}
+
+/*
+ * Snapshot
+ */
+
+/* Reads that follow belong together; nothing is touched yet. */
+void
+sqlite_session_begin(SySession *base, SyIsolation isolation)
+{
+	sqlite_session_abandon(base);
+}
+
+/* Give up the snapshot. */
+void
+sqlite_session_end(SySession *base)
+{
+	SqliteSession *session = (SqliteSession *) base;
+	SyError		err;
+
+	sqlite_session_abandon(base);
+	if (session->in_transaction && !sqlite3_get_autocommit(session->db) &&
+		run_simple(session, "COMMIT", NULL, &err) != SQLITE_DONE)
+		(void) run_simple(session, "ROLLBACK", NULL, &err);
+	session->in_transaction = false;
+}
+
+/* Give up waiting for a snapshot. */
+void
+sqlite_session_abandon(SySession *base)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	session->waiting = false;
+	session->ping = NULL;
+}
+
+/* Pauses between tries; interrupts are served meanwhile. */
+void
+sqlite_session_wait(SySession *base, SyWaitSpec *spec)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	spec->nitems = 0;
+	spec->items = NULL;
+	spec->until = session->try_again_at;
+}
+
+/*
+ * The file is locked: plan the next try, or give up after busy_timeout, when
+ * "err" (filled by SQLite's words) becomes ours.
+ */
+static SyProgress
+plan_next_try(SqliteSession *session, SyError *err)
+{
+	int			pause = Min(session->tries, (int) lengthof(back_off_ms) - 1);
+	SyDeadline	now = sy_now_us();
+
+	if (!session->waiting)
+	{
+		session->waiting = true;
+		session->tries = pause = 0;
+		session->give_up_at = now + (int64) session->busy_timeout_ms * 1000;
+	}
+	if (now >= session->give_up_at)
+	{
+		session->waiting = false;
+		sy_error_set(err, SY_ERROR_OVERLOAD, ERRCODE_LOCK_NOT_AVAILABLE,
+					 "could not read from source \"%s\": the file is locked",
+					 session->base.source->name);
+		sy_error_detail(err, "Another program kept \"%s\" locked for the busy_timeout of %d ms.",
+						session->file.path, session->busy_timeout_ms);
+		return SY_FAILED;
+	}
+	session->tries++;
+	session->try_again_at = Min(now + back_off_ms[pause] * 1000, session->give_up_at);
+	return SY_BLOCKED;
+}
+
+/* Text encoding of the file, which never changes once it has tables. */
+static bool
+learn_encoding(SqliteSession *session, SyError *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *encoding = NULL;
+
+	if (session->encoding_known)
+		return true;
+	if (sqlite3_prepare_v2(session->db, "PRAGMA encoding", -1, &stmt, NULL) == SQLITE_OK &&
+		sqlite3_step(stmt) == SQLITE_ROW)
+		encoding = (const char *) sqlite3_column_text(stmt, 0);
+	if (encoding == NULL)
+		sqlite_error_set(session, err);
+	else
+	{
+		session->utf16 = strcmp(encoding, "UTF-8") != 0;
+		session->encoding_known = true;
+	}
+	(void) sqlite3_finalize(stmt);
+	return session->encoding_known;
+}
+
+/*
+ * Take the snapshot if there is none yet.  SY_BLOCKED: the file is locked,
+ * call again after the wait.
+ */
+SyProgress
+sqlite_session_snapshot(SqliteSession *session, SyError *err)
+{
+	int			version = 0;
+	int			rc;
+
+	if (session->in_transaction)
+		return SY_DONE;
+	if (!sqlite_file_readable(session, err))
+		return SY_FAILED;
+	if (run_simple(session, "BEGIN", NULL, err) != SQLITE_DONE)
+		return SY_FAILED;
+
+	/* Takes the lock and tells whether what we know of tables still holds. */
+	rc = run_simple(session, "PRAGMA main.schema_version", &version, err);
+	if (rc == SQLITE_ROW && learn_encoding(session, err))
+	{
+		if (version != session->schema_version)
+		{
+			session->tables = NULL;
+			MemoryContextReset(session->tables_cxt);
+			session->schema_version = version;
+		}
+		session->in_transaction = true;
+		session->waiting = false;
+		return SY_DONE;
+	}
+
+	if (!sqlite3_get_autocommit(session->db))
+		(void) sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
+	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+		return plan_next_try(session, err);
+	return SY_FAILED;
+}
+
+/* The same, waiting.  False: failed.  May throw. */
+bool
+sqlite_session_wait_snapshot(SqliteSession *session, SyError *err)
+{
+	SyProgress	progress;
+
+	while ((progress = sqlite_session_snapshot(session, err)) == SY_BLOCKED)
+		sqlite_host->wait(&session->base);
+	return progress == SY_DONE;
+}
+
+/*
+ * Can the file be read, and who is it?
+ */
+SyProgress
+sqlite_session_ping(SySession *base, SyPing *result, SyError *err)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	session->ping = result;
+	return sqlite_session_step(base, err);
+}
+
+/* Go on with ping(). */
+SyProgress
+sqlite_session_step(SySession *base, SyError *err)
+{
+	SqliteSession *session = (SqliteSession *) base;
+	bool		had_snapshot = session->in_transaction;
+	SyProgress	progress = sqlite_session_snapshot(session, err);
+	SyPing	   *ping = session->ping;
+
+	if (progress != SY_DONE)
+		return progress;
+	if (!had_snapshot)
+		sqlite_session_end(base);
+	session->ping = NULL;
+	strlcpy(ping->server_version, sqlite3_libversion(), sizeof(ping->server_version));
+	ping->database[0] = '\0';
+	ping->read_only = faccessat(AT_FDCWD, session->file.path, W_OK, AT_EACCESS) != 0;
+	return SY_DONE;
+}
