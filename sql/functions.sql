@@ -3,7 +3,7 @@ SET TimeZone = 'UTC';
 
 -- All versions that matter in a bug report.
 SELECT regexp_replace(switchyard.version(), '\d+(\.\d+)+', 'N', 'g') ~
-       '^switchyard N, mongodb client library N, .*sqlite client library N, built against PostgreSQL N' AS names_all;
+       '^switchyard N, libmongoc N, .*SQLite N, built against PostgreSQL N' AS names_all;
 SELECT substring(switchyard.version() FROM '^switchyard ([0-9.]+),') = extversion AS same_version
   FROM pg_extension WHERE extname = 'switchyard';
 

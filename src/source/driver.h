@@ -338,7 +338,7 @@ struct SyDriver
 	const char *query_label;	/* EXPLAIN's name for the text: "Remote SQL" */
 	const char *table_option;	/* table option that names the remote table */
 
-	/* Version of the client library in use, a static string. */
+	/* Name and version of the client library: "SQLite 3.40.1"; static. */
 	const char *(*library_version) (void);
 
 	/*

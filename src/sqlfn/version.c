@@ -41,9 +41,9 @@ switchyard_version(PG_FUNCTION_ARGS)
 		const SyDriver *driver = sy_registry_try_driver(name);
 
 		if (driver != NULL)
-			appendStringInfo(&buf, ", %s client library %s", name, driver->library_version());
+			appendStringInfo(&buf, ", %s", driver->library_version());
 		else
-			appendStringInfo(&buf, ", %s client library not available", name);
+			appendStringInfo(&buf, ", %s driver not available", name);
 	}
 	appendStringInfoString(&buf, ", built against PostgreSQL " PG_VERSION);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, buf.len));

@@ -31,10 +31,14 @@ extern PGDLLEXPORT const SyDriver *sy_driver(const SyHost *host);
 
 const SyHost *mongo_host = NULL;
 
+/* The member library_version: see source/driver.h. */
 static const char *
 mongo_library_version(void)
 {
-	return mongoc_get_version();
+	static char text[32];
+
+	snprintf(text, sizeof(text), "libmongoc %s", mongoc_get_version());
+	return text;
 }
 
 static const SyDriver mongo_driver = {

@@ -69,7 +69,7 @@ null_option_int(const SyOptions *options, const char *name, int64 otherwise)
 static const char *
 null_library_version(void)
 {
-	return "0.0";
+	return "null 0.0";
 }
 
 static void
