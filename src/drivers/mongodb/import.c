@@ -212,7 +212,7 @@ find_shape(SySession *session, const Found *found, int sample, SyError *err)
 
 	if (schema_has_fields(&found->schema))
 	{
-		mongo_shape_add_schema(shape, &found->schema);
+		mongo_shape_add_schema(shape, found->schema.data, found->schema.length);
 		if (schema_has_id(&found->schema))
 			return shape;
 		return add_sample(session, found, sample, true, shape, err) ? shape : NULL;

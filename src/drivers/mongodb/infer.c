@@ -57,7 +57,6 @@ typedef struct ShapeField
 	int			element_types;	/* of the elements of its arrays */
 	int			documents;		/* number of documents that had it */
 	int			embedded;		/* number of those in which it was one */
-	bool		is_open;		/* the schema lists no properties for it */
 	bool		too_many;		/* fields below were left out */
 	List	   *fields;			/* of ShapeField *, in the order first seen */
 	int			guess;			/* position of the field found last */
@@ -259,7 +258,10 @@ named_type(const char *name)
 	return SEEN_OTHER;
 }
 
-/* The mask that a schema's "bsonType" or "type" gives, a name or several. */
+/*
+ * The mask that a schema's "bsonType" or "type" gives, a name or several.
+ * "schema" stands at a field that holds the schema.
+ */
 static int
 schema_types(const bson_iter_t *schema)
 {
@@ -287,31 +289,23 @@ schema_types(const bson_iter_t *schema)
 	return SEEN_OTHER;
 }
 
-/* The member of a schema with that name and that is a document. */
+/* Find the member of a schema with that name, and that is a document. */
 static bool
 schema_member(const bson_iter_t *schema, const char *name, bson_iter_t *member)
 {
-	bson_iter_t iter;
-
-	if (!bson_iter_recurse(schema, &iter) || !bson_iter_find(&iter, name) ||
-		!BSON_ITER_HOLDS_DOCUMENT(&iter))
-		return false;
-	*member = iter;
-	return true;
+	return bson_iter_recurse(schema, member) && bson_iter_find(member, name) &&
+		BSON_ITER_HOLDS_DOCUMENT(member);
 }
 
-/* Add the properties that a schema of a document lists. */
+/* Add the properties of a schema; the iterator stands before the first. */
 static void
-add_properties(ShapeField *parent, const bson_iter_t *schema, int depth)
+add_properties(ShapeField *parent, bson_iter_t *properties, int depth)
 {
-	bson_iter_t properties;
-	bson_iter_t iter;
+	bson_iter_t iter = *properties;
+	bson_iter_t inner;
 	bson_iter_t items;
 
 	check_stack_depth();
-	parent->is_open = !schema_member(schema, "properties", &properties);
-	if (parent->is_open || !bson_iter_recurse(&properties, &iter))
-		return;
 	while (bson_iter_next(&iter))
 	{
 		ShapeField *field = shape_field(parent, bson_iter_key(&iter));
@@ -319,8 +313,9 @@ add_properties(ShapeField *parent, const bson_iter_t *schema, int depth)
 		if (field == NULL)
 			continue;
 		field->types |= BSON_ITER_HOLDS_DOCUMENT(&iter) ? schema_types(&iter) : SEEN_OTHER;
-		if (field->types == SEEN_DOCUMENT && depth < MAX_DEPTH)
-			add_properties(field, &iter, depth + 1);
+		if (field->types == SEEN_DOCUMENT && depth < MAX_DEPTH &&
+			schema_member(&iter, "properties", &items) && bson_iter_recurse(&items, &inner))
+			add_properties(field, &inner, depth + 1);
 		if (field->types == SEEN_ARRAY)
 			field->element_types |= schema_member(&iter, "items", &items) ?
 				schema_types(&items) : SEEN_OTHER;
@@ -329,11 +324,17 @@ add_properties(ShapeField *parent, const bson_iter_t *schema, int depth)
 
 /* Add what a $jsonSchema says. */
 void
-mongo_shape_add_schema(MongoShape *shape, const bson_iter_t *schema)
+mongo_shape_add_schema(MongoShape *shape, const uint8_t *data, uint32 length)
 {
 	MemoryContext old = MemoryContextSwitchTo(shape->cxt);
+	bson_t		schema;
+	bson_iter_t iter;
+	bson_iter_t properties;
 
-	add_properties(&shape->root, schema, 0);
+	if (bson_init_static(&schema, data, length) &&
+		bson_iter_init_find(&iter, &schema, "properties") &&
+		BSON_ITER_HOLDS_DOCUMENT(&iter) && bson_iter_recurse(&iter, &properties))
+		add_properties(&shape->root, &properties, 0);
 	MemoryContextSwitchTo(old);
 }
 

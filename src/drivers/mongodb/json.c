@@ -60,7 +60,7 @@ write_double(double value, StringInfo out)
 						 isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
 		return;
 	}
-	float8_to_shortest_decimal_buf(value, text);
+	double_to_shortest_decimal_buf(value, text);
 	appendStringInfoString(out, text);
 	if (strpbrk(text, ".e") == NULL)
 		appendStringInfoString(out, ".0");

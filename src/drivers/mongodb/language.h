@@ -184,7 +184,7 @@ typedef enum MongoNested
 extern MongoShape *mongo_shape_create(void);
 extern void mongo_shape_add_document(MongoShape *shape, const uint8_t *data, uint32 length,
 									 bool id_only);
-extern void mongo_shape_add_schema(MongoShape *shape, const bson_iter_t *schema);
+extern void mongo_shape_add_schema(MongoShape *shape, const uint8_t *data, uint32 length);
 extern List *mongo_shape_columns(MongoShape *shape, MongoNested nested, List **notices);
 
 #endif							/* SY_MONGODB_LANGUAGE_H */

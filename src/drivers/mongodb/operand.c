@@ -57,19 +57,19 @@ mongo_operand_binary(bson_subtype_t subtype, const void *data, uint32 length)
 char *
 mongo_operand_text(const SyValue *value)
 {
-	char	   *text = TextDatumGetCString(value->datum);
+	char	   *string = TextDatumGetCString(value->datum);
 	const char *utf8;
 
 	if (value->kind == SY_TYPE_BPCHAR)
 	{
-		int			length = strlen(text);
+		int			length = strlen(string);
 
-		while (length > 0 && text[length - 1] == ' ')
+		while (length > 0 && string[length - 1] == ' ')
 			length--;
-		text[length] = '\0';
+		string[length] = '\0';
 	}
-	utf8 = mongo_utf8(text);
-	return utf8 == text ? text : pstrdup(utf8);
+	utf8 = mongo_utf8(string);
+	return utf8 == string ? string : pstrdup(utf8);
 }
 
 /* The lowest hexadecimal digit above "c"; 0: none. */
@@ -312,7 +312,7 @@ mongo_operand_numeric(const SyValue *value, MongoNumericOperand *operand)
 	}
 	decimal_operand(text, &operand->decimal);
 
-	float8_to_shortest_decimal_buf(nearest, shortest);
+	double_to_shortest_decimal_buf(nearest, shortest);
 	operand->binary.side = DatumGetInt32(DirectFunctionCall2(numeric_cmp, numeric_of(shortest),
 															 value->datum));
 	if (operand->binary.side == 0 && operand->decimal.side == 0)

@@ -15,6 +15,7 @@
  */
 #include "language.h"
 
+#include "access/detoast.h"
 #include "mb/pg_wchar.h"
 
 /* Sort keys that the server takes, two for each of ours. */
