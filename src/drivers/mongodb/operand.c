@@ -33,8 +33,11 @@
 
 #define OBJECTID_DIGITS			24
 
-/* Enough for every digit of any double. */
-#define EXACT_DOUBLE_DIGITS		767
+/*
+ * Enough to tell a double that equals some Decimal128 from all others, and as
+ * many as PostgreSQL's snprintf() can.
+ */
+#define EXACT_DOUBLE_DIGITS		340
 
 /* A binary value over bytes that are shared. */
 bson_value_t
