@@ -125,6 +125,12 @@ EXPLAIN (VERBOSE, COSTS OFF) EXECUTE mail;
 ROLLBACK;
 EXPLAIN (VERBOSE, COSTS OFF) EXECUTE mail;
 
+-- The same for MongoDB, where the text is another.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT city FROM regress_sy_m WHERE id = '507f1f77bcf86cd799439011';
+ALTER FOREIGN TABLE regress_sy_m OPTIONS (SET collection 'persons');
+ALTER FOREIGN TABLE regress_sy_m ALTER city OPTIONS (SET path 'home.city');
+EXPLAIN (VERBOSE, COSTS OFF) SELECT city FROM regress_sy_m WHERE id = '507f1f77bcf86cd799439011';
+
 -- A wrapper's options are defaults for its servers, a server's for its tables.
 ALTER FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS (database 'everybody', uri 'mongodb://h/');
 ALTER FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS (database 'everybody');
@@ -163,7 +169,7 @@ RESET ROLE;
 --
 -- Settings.
 --
-SELECT name, setting, unit, context, vartype, boot_val
+SELECT name, unit, context, vartype, boot_val
   FROM pg_settings WHERE name LIKE 'switchyard.%' ORDER BY name;
 SET switchyard.enable_pushdwon = off;
 SET switchyard.sqlite_directories = '/nonexistent';

@@ -352,7 +352,10 @@ struct SyDriver
 	 * Planning.  Pure: no contact, no dependence on what a session learned.
 	 */
 
-	/* NULL if the column's type and options can be served; else why not. */
+	/*
+	 * NULL if the column's type and options can be served; else why not, a
+	 * phrase without a period.
+	 */
 	const char *(*check_column) (const SyTable *table, const SyColumn *column);
 
 	/* May this leaf (no AND, OR) of a filter be sent? */

@@ -31,7 +31,6 @@
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -533,16 +532,6 @@ kind_of_type(Oid typid)
 }
 
 /*
- * Does a type consist of characters?
- */
-static bool
-is_textual(SyTypeKind kind)
-{
-	return kind == SY_TYPE_TEXT || kind == SY_TYPE_VARCHAR || kind == SY_TYPE_BPCHAR ||
-		kind == SY_TYPE_JSON || kind == SY_TYPE_JSONB;
-}
-
-/*
  * The description of one column, in CurrentMemoryContext.
  */
 static SyColumn *
@@ -581,20 +570,14 @@ build_column(Oid relid, Form_pg_attribute attribute)
 static void
 check_column(const SyTable *table, const SyColumn *column)
 {
-	const char *reason;
-
-	if (GetDatabaseEncoding() == PG_SQL_ASCII &&
-		(is_textual(column->kind) || is_textual(column->element)))
-		reason = "The database's encoding is SQL_ASCII, so it is unknown how to convert text.";
-	else
-		reason = table->source->driver->check_column(table, column);
+	const char *reason = table->source->driver->check_column(table, column);
 
 	if (reason != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("column \"%s\" of foreign table \"%s\" has type %s, which source \"%s\" cannot serve",
 						column->name, table->name, column->type_name, table->source->name),
-				 errdetail("%s", reason)));
+				 errdetail("%c%s.", pg_toupper((unsigned char) reason[0]), reason + 1)));
 }
 
 /*

@@ -82,7 +82,7 @@ null_check_column(const SyTable *table, const SyColumn *column)
 {
 	if (column->kind == SY_TYPE_INT4 || column->kind == SY_TYPE_INT8 || column->kind == SY_TYPE_TEXT)
 		return NULL;
-	return "Only integer, bigint and text columns have values here.";
+	return "only integer, bigint and text columns have values here";
 }
 
 static SyShip
