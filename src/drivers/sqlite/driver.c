@@ -54,10 +54,14 @@ sqlite_option_bool(const SyOptions *options, const char *name)
 	return value != NULL && parse_bool(value, &result) && result;
 }
 
+/* The member library_version: see source/driver.h. */
 static const char *
 sqlite_library_version(void)
 {
-	return sqlite3_libversion();
+	static char text[32];
+
+	snprintf(text, sizeof(text), "SQLite %s", sqlite3_libversion());
+	return text;
 }
 
 /*
