@@ -55,30 +55,44 @@ sy_cost_scan(const SyRel *syrel, RelOptInfo *rel, double remote_rows, double row
 	return cost;
 }
 
-/* Let the source sort its "rows"; for nothing if an index has the order. */
+/*
+ * Let the source sort its "rows" and keep the first "keep" of them; for
+ * nothing if an index has the order.  The rows are all read before the first
+ * is delivered.
+ */
 void
-sy_cost_sort(SyCost *cost, double rows, bool by_key)
+sy_cost_sort(SyCost *cost, double rows, double keep, bool by_key)
 {
+	double		run_cost = cost->total - cost->startup;
 	double		sort_cost;
 
 	if (by_key)
 		return;
-	sort_cost = cpu_operator_cost * rows * log2(Max(rows, 2.0)) * REMOTE_SORT_FACTOR;
-	cost->startup = cost->total + sort_cost;
+	sort_cost = cpu_operator_cost * rows * log2(2.0 * Max(Min(keep, rows), 1.0)) *
+		REMOTE_SORT_FACTOR;
+	cost->startup += run_cost * SKIPPED_ROW_FACTOR + sort_cost;
 	cost->total += sort_cost;
 }
 
-/* Let the source return only a part of its rows; 0: no such bound. */
+/* The number of rows that a bound stands for: core's guess if not known. */
+double
+sy_cost_bound(const SyBound *bound, double rows)
+{
+	if (!bound->present)
+		return 0;
+	return bound->known ? (double) bound->value : clamp_row_est(rows * 0.10);
+}
+
+/* Let the source skip "offset" rows and return "limit" of them; 0: no limit. */
 void
-sy_cost_limit(SyCost *cost, int64 offset, int64 limit)
+sy_cost_limit(SyCost *cost, double offset, double limit)
 {
 	double		all = Max(cost->rows, 1.0);
-	double		rows = Max(all - Max(offset, 0), 1.0);
-	double		read;
+	double		rows = Max(all - offset, 1.0);
 
 	if (limit > 0)
-		rows = Min(rows, (double) limit);
-	read = Min(rows + Max(offset, 0), all);
-	cost->total = cost->startup + (cost->total - cost->startup) * (read / all);
+		rows = Min(rows, limit);
+	cost->total = cost->startup +
+		(cost->total - cost->startup) * (Min(rows + offset, all) / all);
 	cost->rows = rows;
 }

@@ -93,8 +93,9 @@ typedef struct SyCost
 
 extern SyCost sy_cost_scan(const SyRel *syrel, RelOptInfo *rel, double remote_rows,
 						   double rows, bool keyed);
-extern void sy_cost_sort(SyCost *cost, double rows, bool by_key);
-extern void sy_cost_limit(SyCost *cost, int64 offset, int64 limit);
+extern void sy_cost_sort(SyCost *cost, double rows, double keep, bool by_key);
+extern double sy_cost_bound(const SyBound *bound, double rows);
+extern void sy_cost_limit(SyCost *cost, double offset, double limit);
 
 /*
  * A scan while it runs (ForeignScanState.fdw_state).

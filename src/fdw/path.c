@@ -200,7 +200,8 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *rel, SyRel *syrel)
 		return;
 
 	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);
-	sy_cost_sort(&cost, syrel->remote_rows, orders_by_key(syrel->table, orders));
+	sy_cost_sort(&cost, syrel->remote_rows, syrel->remote_rows,
+				 orders_by_key(syrel->table, orders));
 	add_path(rel, (Path *)
 			 sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
 								 root->query_pathkeys, rel->lateral_relids,

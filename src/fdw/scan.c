@@ -326,9 +326,14 @@ next_drained(SyScanState *state)
 	TupleTableSlot *stored;
 
 	if (state->drained_slot == NULL)
-		state->drained_slot =
-			ExecInitExtraTupleSlot(state->node->ss.ps.state, slot->tts_tupleDescriptor,
-								   &TTSOpsMinimalTuple);
+	{
+		EState	   *estate = state->node->ss.ps.state;
+		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+
+		state->drained_slot = ExecInitExtraTupleSlot(estate, slot->tts_tupleDescriptor,
+													 &TTSOpsMinimalTuple);
+		MemoryContextSwitchTo(old);
+	}
 	stored = state->drained_slot;
 	if (!tuplestore_gettupleslot(state->drained, true, true, stored))
 	{

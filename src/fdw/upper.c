@@ -136,6 +136,8 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	SyBound		limit;
 	SyBound		offset;
 	List	   *orders = NIL;
+	double		nskip;
+	double		nkeep;
 	SyCost		cost;
 	Path	   *path;
 
@@ -150,10 +152,13 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	}
 
 	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);
+	nskip = sy_cost_bound(&offset, cost.rows);
+	nkeep = sy_cost_bound(&limit, cost.rows);
 	if (orders != NIL)
 		sy_cost_sort(&cost, syrel->remote_rows,
+					 limit.present ? nskip + nkeep : syrel->remote_rows,
 					 syrel->table->columns[linitial_int(orders) - 1]->is_key);
-	sy_cost_limit(&cost, offset.known ? offset.value : 0, limit.known ? limit.value : 0);
+	sy_cost_limit(&cost, nskip, nkeep);
 	path = (Path *) sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
 										root->sort_pathkeys, rel->lateral_relids,
 										list_make2(orders, list_make1_int(SY_PATH_LIMIT)));
