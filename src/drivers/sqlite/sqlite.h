@@ -146,6 +146,54 @@ typedef struct SqliteBind
 	}			value;
 } SqliteBind;
 
+/* Give a parameter its value; bytes are not copied. */
+static inline void
+sqlite_set_int(SqliteBind *bind, int64 value)
+{
+	bind->kind = SQLITE_BIND_INT;
+	bind->length = 0;
+	bind->value.integer = value;
+}
+
+static inline void
+sqlite_set_double(SqliteBind *bind, double value)
+{
+	bind->kind = SQLITE_BIND_DOUBLE;
+	bind->length = 0;
+	bind->value.number = value;
+}
+
+static inline void
+sqlite_set_bytes(SqliteBind *bind, bool is_text, const char *bytes, int length)
+{
+	bind->kind = is_text ? SQLITE_BIND_TEXT : SQLITE_BIND_BLOB;
+	bind->length = length;
+	bind->value.bytes = bytes;
+}
+
+/* What is left of "column op value". */
+typedef enum SqliteTermKind
+{
+	SQLITE_TERM_FALSE,					/* never true */
+	SQLITE_TERM_NOT_NULL,				/* true of every value */
+	SQLITE_TERM_COMPARE,				/* column op bind */
+	SQLITE_TERM_RANGE,					/* low <= column < high, weaker than it */
+	SQLITE_TERM_SPLIT					/* op bind for integers, real_op real for reals */
+} SqliteTermKind;
+
+typedef struct SqliteTerm
+{
+	SqliteTermKind	kind;
+	SyOp		op;
+	SqliteBind	bind;			/* RANGE: low; SPLIT: for integers */
+	bool		has_low;
+	bool		has_high;
+	SqliteBind	high;
+	SyOp		real_op;
+	double		real;
+	SqliteTermKind	integer;		/* SPLIT: FALSE, NOT_NULL or COMPARE */
+} SqliteTerm;
+
 /* A query as SQL text and the values of its parameters, in order. */
 typedef struct SqliteText
 {
@@ -225,6 +273,11 @@ extern bool sqlite_pattern(const SyValue *value, char **glob, int *length);
 extern void sqlite_compile(SqliteText *text);
 extern char *sqlite_describe(const SyQuery *query, SySession *base, bool hide_constants);
 extern void sqlite_append_name(StringInfo sql, const char *name);
+
+/* term.c */
+extern void sqlite_term_reduce(SqliteTerm *term, const SyColumn *column, SyOp op,
+							   const SyValue *value);
+extern void sqlite_term_range(SqliteTerm *term, SyOp op, SyTypeKind kind, int64 time);
 
 /* leaf.c */
 extern void sqlite_compile_leaf(SqliteText *text, const SyNode *leaf);

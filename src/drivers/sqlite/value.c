@@ -72,6 +72,21 @@ refuse_date(SyProblem *problem, const char *reason)
 	return false;
 }
 
+/*
+ * A value's text in UTF-8 and its length.  NULL: there was no memory to turn
+ * UTF-16 into it.
+ */
+static const char *
+text_of(sqlite3_value *value, int *length, SyProblem *problem)
+{
+	const char *text = (const char *) sqlite3_value_text(value);
+
+	*length = sqlite3_value_bytes(value);
+	problem->sqlstate = ERRCODE_OUT_OF_MEMORY;
+	problem->reason = "SQLite is out of memory";
+	return text;
+}
+
 /* Read exactly "count" digits; NULL if they are not there. */
 static const char *
 read_digits(const char *p, const char *end, int count, int *value)
@@ -236,9 +251,10 @@ read_datetime(const SyColumn *column, SqliteStorage storage, sqlite3_value *valu
 		case SQLITE_STORAGE_ISO:
 			if (class == SQLITE_TEXT)
 			{
-				const char *text = (const char *) sqlite3_value_text(value);
+				int			length;
+				const char *text = text_of(value, &length, problem);
 
-				return read_iso(column, text, sqlite3_value_bytes(value), result, problem);
+				return text != NULL && read_iso(column, text, length, result, problem);
 			}
 			break;
 		case SQLITE_STORAGE_JULIAN:
@@ -294,9 +310,10 @@ read_uuid(const SyColumn *column, SqliteStorage storage, sqlite3_value *value, i
 {
 	if (storage == SQLITE_STORAGE_TEXT && class == SQLITE_TEXT)
 	{
-		const char *text = (const char *) sqlite3_value_text(value);
+		int			length;
+		const char *text = text_of(value, &length, problem);
 
-		return read_uuid_text(text, sqlite3_value_bytes(value), result, problem);
+		return text != NULL && read_uuid_text(text, length, result, problem);
 	}
 	if (storage == SQLITE_STORAGE_BLOB && class == SQLITE_BLOB)
 	{
@@ -340,11 +357,13 @@ read_decimal(const SyColumn *column, sqlite3_value *value, int class,
 			 Datum *result, SyProblem *problem)
 {
 	const char *text;
+	int			length;
 
 	if (class != SQLITE_TEXT)
 		return refuse_class(problem);
-	text = (const char *) sqlite3_value_text(value);
-	if (strlen(text) != (size_t) sqlite3_value_bytes(value))
+	if ((text = text_of(value, &length, problem)) == NULL)
+		return false;
+	if (strlen(text) != (size_t) length)
 		return refuse_form(problem, "it is not a decimal number");
 	return sy_value_from_decimal(column, SY_TYPE_NUMERIC, text, result, problem);
 }
@@ -359,6 +378,7 @@ sqlite_value_read(const SyColumn *column, SqliteStorage storage,
 {
 	int			class = sqlite3_value_type(value);
 	const char *text;
+	int			length;
 
 	switch (column->kind)
 	{
@@ -377,22 +397,22 @@ sqlite_value_read(const SyColumn *column, SqliteStorage storage,
 		case SY_TYPE_BPCHAR:
 			if (class != SQLITE_TEXT)
 				return refuse_class(problem);
-			text = (const char *) sqlite3_value_text(value);
-			return sy_value_from_utf8(column, column->kind, text, sqlite3_value_bytes(value),
-									  result, problem);
+			text = text_of(value, &length, problem);
+			return text != NULL &&
+				sy_value_from_utf8(column, column->kind, text, length, result, problem);
 		case SY_TYPE_JSON:
 		case SY_TYPE_JSONB:
 			if (class != SQLITE_TEXT)
 				return refuse_class(problem);
-			text = (const char *) sqlite3_value_text(value);
-			return sy_value_from_json(column, column->kind, text, sqlite3_value_bytes(value),
-									  result, problem);
+			text = text_of(value, &length, problem);
+			return text != NULL &&
+				sy_value_from_json(column, column->kind, text, length, result, problem);
 		case SY_TYPE_BYTEA:
 			if (class != SQLITE_BLOB)
 				return refuse_class(problem);
 			text = sqlite3_value_blob(value);
-			return sy_value_from_bytes(column, SY_TYPE_BYTEA, text, sqlite3_value_bytes(value),
-									   result, problem);
+			return sy_value_from_bytes(column, SY_TYPE_BYTEA, text ? text : "",
+									   sqlite3_value_bytes(value), result, problem);
 		case SY_TYPE_BOOL:
 			if (class != SQLITE_INTEGER)
 				return refuse_class(problem);
