@@ -1,5 +1,5 @@
 -- Options and settings: each is checked when it is set, with a hint that
--- helps; nothing is accepted and then ignored.
+-- helps, and obeyed from then on.
 SET client_min_messages = warning;
 DROP ROLE IF EXISTS regress_sy_owner;
 RESET client_min_messages;
