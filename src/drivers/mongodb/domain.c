@@ -267,7 +267,16 @@ column_guards(const SyColumn *column)
 		if (!type_is_good(column, all_types[i]))
 			bad = lappend(bad, mongo_item_int(all_types[i]));
 	if (bad != NIL)
-		guards = lappend(guards, field_not(field, "$type", mongo_item_array(bad)));
+	{
+		MongoItem  *guard = field_not(field, "$type", mongo_item_array(bad));
+
+		/* The test for a type looks at the elements of an array, too. */
+		if (column->kind == SY_TYPE_ARRAY)
+			guard = mongo_item_or(list_make2(guard,
+											 mongo_item_document(field,
+																 mongo_item_document("$type", mongo_item_text("array")))));
+		guards = lappend(guards, guard);
+	}
 	if (mongo_field_is_objectid(column) || !mongo_domain_checkable(column))
 		return guards;
 	switch (column->kind)

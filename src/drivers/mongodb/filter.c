@@ -331,10 +331,8 @@ numeric_range(const MongoForm *form, const char *field, SyOp op, const SyValue *
 							 mongo_item_document("$type", mongo_item_text("double")));
 	binary = mongo_item_add(range_operator(op, &operand.binary),
 							"$type", mongo_item_text("double"));
-	return or_nan(field, op, mongo_item_document("$or",
-												 mongo_item_list(mongo_item_document(field, decimal),
-																 mongo_item_document(field, binary),
-																 NULL)));
+	return or_nan(field, op, mongo_item_or(list_make2(mongo_item_document(field, decimal),
+													  mongo_item_document(field, binary))));
 }
 
 /* field < <= > >= value */

@@ -150,9 +150,22 @@ mongo_item_add(MongoItem *document, const char *key, MongoItem *value)
 	return document;
 }
 
+/* The members of a filter that is nothing but this operator; NIL: it is not. */
+static List *
+operator_members(const MongoItem *filter, const char *op)
+{
+	const MongoItem *member;
+
+	if (filter->kind != MONGO_ITEM_DOCUMENT || list_length(filter->members) != 1)
+		return NIL;
+	member = (const MongoItem *) linitial(filter->members);
+	return strcmp(member->key, op) == 0 ? member->members : NIL;
+}
+
 /*
  * Join filters by AND ("absorbing" FALSE, "neutral" TRUE) or by OR.  Constant
- * members are folded, and one filter alone stays as it is.
+ * members are folded, members of the same kind flattened, and one filter
+ * alone stays as it is.
  */
 static MongoItem *
 join_filters(List *filters, const char *op, MongoItemKind absorbing, MongoItemKind neutral)
@@ -163,11 +176,14 @@ join_filters(List *filters, const char *op, MongoItemKind absorbing, MongoItemKi
 	foreach(cell, filters)
 	{
 		MongoItem  *filter = (MongoItem *) lfirst(cell);
+		List	   *inner;
 
 		if (filter->kind == absorbing)
 			return new_item(absorbing);
-		if (filter->kind != neutral)
-			kept = lappend(kept, filter);
+		if (filter->kind == neutral)
+			continue;
+		inner = operator_members(filter, op);
+		kept = inner != NIL ? list_concat(kept, inner) : lappend(kept, filter);
 	}
 	if (kept == NIL)
 		return new_item(neutral);
