@@ -172,11 +172,40 @@ sqlite_compile_guard(SqliteText *text, const SyColumn *column, bool equality)
 	appendStringInfo(&text->sql, ", %d))", column->attnum);
 }
 
+/*
+ * Does the text hold U+FFFE or U+FFFF?  They cannot be stored as UTF-16:
+ * SQLite would make U+FFFD of them, also in a parameter.
+ */
+static bool
+is_beyond_utf16(const SqliteText *text, const SqliteBind *bind)
+{
+	if (!text->utf16 || bind->kind != SQLITE_BIND_TEXT)
+		return false;
+	for (int i = 0; i + 2 < bind->length; i++)
+		if (memcmp(bind->value.bytes + i, "\xef\xbf", 2) == 0 &&
+			((unsigned char) bind->value.bytes[i + 2] & 0xfe) == 0xbe)
+			return true;
+	return false;
+}
+
 /* "column op ?" */
 static void
 append_compare(SqliteText *text, const SyColumn *column, const char *operator,
 			   const SqliteBind *bind, bool ordered)
 {
+	if (is_beyond_utf16(text, bind))
+	{
+		/* Only as bytes it stays what it is; char(n) is without its blanks. */
+		SqliteBind	bytes = *bind;
+
+		bytes.kind = SQLITE_BIND_BLOB;
+		appendStringInfoString(&text->sql, column->kind == SY_TYPE_BPCHAR ?
+							   SQLITE_BYTES_FUNCTION "(rtrim(" : SQLITE_BYTES_FUNCTION "((");
+		sqlite_compile_column(text, column);
+		appendStringInfo(&text->sql, "))%s", operator);
+		append_bind(text, &bytes);
+		return;
+	}
 	append_operand(text, column);
 	appendStringInfoString(&text->sql, operator);
 	append_bind(text, bind);
@@ -309,7 +338,7 @@ append_in_values(SqliteText *text, const SyNode *leaf, int *nsplit)
 		sqlite_term_reduce(&term, leaf->column, SY_OP_EQ, &leaf->values[i]);
 		if (term.kind == SQLITE_TERM_SPLIT)
 			(*nsplit)++;
-		if (term.kind != SQLITE_TERM_COMPARE)
+		if (term.kind != SQLITE_TERM_COMPARE || is_beyond_utf16(text, &term.bind))
 			continue;
 		if (n++ > 0)
 			appendStringInfoString(&text->sql, ", ");
@@ -387,6 +416,14 @@ append_like(SqliteText *text, const SyNode *leaf)
 		return;
 	}
 	sqlite_set_bytes(&bind, true, glob, length);
+	if (is_beyond_utf16(text, &bind))
+	{
+		/* No stored text matches. */
+		if (leaf->negated)
+			append_operand(text, leaf->column);
+		appendStringInfoString(&text->sql, leaf->negated ? " IS NOT NULL" : "0");
+		return;
+	}
 	append_operand(text, leaf->column);
 	appendStringInfoString(&text->sql, leaf->negated ? " NOT GLOB " : " GLOB ");
 	append_bind(text, &bind);

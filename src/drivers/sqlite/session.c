@@ -126,6 +126,21 @@ fits_function(sqlite3_context *context, int nargs, sqlite3_value **args)
 		sqlite3_result_int(context, fits ? 1 : 0);
 }
 
+/* SQL function switchyard_bytes(text): its UTF-8 as a blob; else NULL. */
+static void
+bytes_function(sqlite3_context *context, int nargs, sqlite3_value **args)
+{
+	const void *text;
+
+	if (sqlite3_value_type(args[0]) != SQLITE_TEXT)
+		return;
+	text = sqlite3_value_text(args[0]);
+	if (text == NULL)
+		sqlite3_result_error_nomem(context);
+	else
+		sqlite3_result_blob(context, text, sqlite3_value_bytes(args[0]), SQLITE_TRANSIENT);
+}
+
 /* Throw the error that was caught within SQLite, if there is one. */
 void
 sqlite_session_rethrow(SqliteSession *session)
@@ -165,6 +180,9 @@ harden(SqliteSession *session)
 	ok = ok && sqlite3_create_function_v2(db, SQLITE_FITS_FUNCTION, 2,
 										  SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
 										  session, fits_function, NULL, NULL, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_create_function_v2(db, SQLITE_BYTES_FUNCTION, 1,
+										  SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
+										  NULL, bytes_function, NULL, NULL, NULL) == SQLITE_OK;
 	ok = ok && sqlite3_create_collation_v2(db, SQLITE_UTF8_COLLATION, SQLITE_UTF8, NULL,
 										   compare_utf8, NULL) == SQLITE_OK;
 	sqlite3_progress_handler(db, PROGRESS_OPCODES, on_progress, session);
