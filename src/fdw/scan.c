@@ -322,20 +322,21 @@ sy_scan_store(SyScanState *state)
 static TupleTableSlot *
 next_drained(SyScanState *state)
 {
+	EState	   *estate = state->node->ss.ps.state;
 	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
 	TupleTableSlot *stored;
+	MemoryContext old;
+	bool		found;
 
+	/* the slot and its tuples live until the next row */
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	if (state->drained_slot == NULL)
-	{
-		EState	   *estate = state->node->ss.ps.state;
-		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-
 		state->drained_slot = ExecInitExtraTupleSlot(estate, slot->tts_tupleDescriptor,
 													 &TTSOpsMinimalTuple);
-		MemoryContextSwitchTo(old);
-	}
 	stored = state->drained_slot;
-	if (!tuplestore_gettupleslot(state->drained, true, true, stored))
+	found = tuplestore_gettupleslot(state->drained, true, true, stored);
+	MemoryContextSwitchTo(old);
+	if (!found)
 	{
 		state->finished = true;
 		return ExecClearTuple(slot);
