@@ -22,7 +22,11 @@
 #include "common/shortest_dec.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
+
+#define MS_PER_DAY		INT64CONST(86400000)
+#define END_OF_9999_MS	INT64CONST(253402300800000)
 
 static bool write_members(bson_iter_t *iter, bool is_array, StringInfo out);
 
@@ -66,6 +70,29 @@ write_double(double value, StringInfo out)
 		appendStringInfoString(out, ".0");
 }
 
+/* A Date: readable where extended JSON says so, from 1970 to 9999. */
+static void
+write_date(int64 ms, StringInfo out)
+{
+	int			day = (int) (ms / MS_PER_DAY);
+	int			rest = (int) (ms % MS_PER_DAY);
+	int			year;
+	int			month;
+	int			mday;
+
+	if (ms < 0 || ms >= END_OF_9999_MS)
+	{
+		appendStringInfo(out, "{\"$date\": {\"$numberLong\": \"" INT64_FORMAT "\"}}", ms);
+		return;
+	}
+	j2date(day + UNIX_EPOCH_JDATE, &year, &month, &mday);
+	appendStringInfo(out, "{\"$date\": \"%04d-%02d-%02dT%02d:%02d:%02d", year, month, mday,
+					 rest / 3600000, rest / 60000 % 60, rest / 1000 % 60);
+	if (rest % 1000 != 0)
+		appendStringInfo(out, ".%03d", rest % 1000);
+	appendStringInfoString(out, "Z\"}");
+}
+
 /* Free what guards a bson_t. */
 static void
 release_bson(void *object)
@@ -93,7 +120,7 @@ write_extended(const bson_iter_t *iter, StringInfo out)
 	char	   *from = NULL;
 	char	   *to = NULL;
 
-	/* Wrapped as { "v" : … }, and unwrapped again. */
+	/* Wrapped as { "v" : value }, and unwrapped again. */
 	document->object = bson_new();
 	if (bson_append_iter((bson_t *) document->object, "v", 1, iter))
 		text->object = bson_as_relaxed_extended_json((bson_t *) document->object, &length);
@@ -102,8 +129,8 @@ write_extended(const bson_iter_t *iter, StringInfo out)
 		from = strchr((char *) text->object, ':');
 		to = strrchr((char *) text->object, '}');
 	}
-	if (from != NULL && to > from)
-		appendBinaryStringInfo(out, from + 1, to - from - 1);
+	if (from != NULL && to > from + 2)
+		appendBinaryStringInfo(out, from + 2, to - from - 3);
 	sy_guard_release(text);
 	sy_guard_release(document);
 	return from != NULL;
@@ -149,6 +176,9 @@ mongo_json(const bson_iter_t *iter, StringInfo out)
 				appendStringInfo(out, "{\"$oid\": \"%s\"}", hex);
 				return true;
 			}
+		case BSON_TYPE_DATE_TIME:
+			write_date(bson_iter_date_time(iter), out);
+			return true;
 		case BSON_TYPE_DOCUMENT:
 		case BSON_TYPE_ARRAY:
 			return bson_iter_recurse(iter, &child) &&

@@ -17,8 +17,11 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "utils/datetime.h"
+#include "utils/float.h"
 
 #define ROW_ID_MAX_BYTES	64
+#define MS_PER_DAY			INT64CONST(86400000)
 
 /* What becomes of a field's value. */
 typedef struct ReaderTarget
@@ -160,6 +163,41 @@ mongo_reader_create(const SyQuery *query, MemoryContext cxt)
  * Errors
  */
 
+/* A Date as text, in UTC. */
+static void
+write_date(int64 ms, StringInfo out)
+{
+	int64		day = ms / MS_PER_DAY - (ms % MS_PER_DAY < 0 ? 1 : 0);
+	int			rest = (int) (ms - day * MS_PER_DAY);
+	int			year;
+	int			month;
+	int			mday;
+
+	if (day < DATETIME_MIN_JULIAN - UNIX_EPOCH_JDATE || day >= DATE_END_JULIAN - UNIX_EPOCH_JDATE)
+	{
+		appendStringInfo(out, INT64_FORMAT " ms since 1970", ms);
+		return;
+	}
+	j2date((int) (day + UNIX_EPOCH_JDATE), &year, &month, &mday);
+	appendStringInfo(out, "%04d-%02d-%02d %02d:%02d:%02d.%03d%s", year > 0 ? year : 1 - year,
+					 month, mday, rest / 3600000, rest / 60000 % 60, rest / 1000 % 60,
+					 rest % 1000, year > 0 ? "" : " BC");
+}
+
+/* A binary as text: its subtype and its first bytes. */
+static void
+write_binary(const bson_iter_t *iter, StringInfo out)
+{
+	bson_subtype_t subtype;
+	uint32_t	length;
+	const uint8_t *bytes;
+
+	bson_iter_binary(iter, &subtype, &length, &bytes);
+	appendStringInfo(out, "subtype %d, %u bytes: ", (int) subtype, (unsigned) length);
+	for (uint32_t i = 0; i < Min(length, ROW_ID_MAX_BYTES); i++)
+		appendStringInfo(out, "%02x", bytes[i]);
+}
+
 /*
  * A value as a text for messages, palloc'd; strings and ObjectIds without
  * ornament.
@@ -187,6 +225,15 @@ value_text(const bson_iter_t *iter)
 		case BSON_TYPE_OID:
 			bson_oid_to_string(bson_iter_oid(iter), hex);
 			appendStringInfoString(text, hex);
+			break;
+		case BSON_TYPE_DOUBLE:
+			appendStringInfoString(text, float8out_internal(bson_iter_double(iter)));
+			break;
+		case BSON_TYPE_DATE_TIME:
+			write_date(bson_iter_date_time(iter), text);
+			break;
+		case BSON_TYPE_BINARY:
+			write_binary(iter, text);
 			break;
 		case BSON_TYPE_DECIMAL128:
 			if (bson_iter_decimal128(iter, &number))

@@ -65,7 +65,10 @@ check_bson_type(const SyColumn *column, SyTypeKind kind)
 	return NULL;
 }
 
-/* NULL if the column can be read from documents; else why not. */
+/*
+ * NULL if the column can be read from documents; else why not.  That a path
+ * is one has been checked when the option was set.
+ */
 const char *
 mongo_check_column(const SyTable *table, const SyColumn *column)
 {
@@ -84,14 +87,6 @@ mongo_check_column(const SyTable *table, const SyColumn *column)
 	if (mongo_field_is_whole(column) && column->kind != SY_TYPE_JSON &&
 		column->kind != SY_TYPE_JSONB)
 		return "the whole document (path \".\") needs a column of type jsonb or json";
-	if (column->path != NULL && !mongo_field_is_whole(column))
-	{
-		ListCell   *cell;
-
-		foreach(cell, mongo_field_steps(column))
-			if (*(const char *) lfirst(cell) == '\0')
-				return "its option \"path\" has an empty step";
-	}
 	return check_bson_type(column, kind);
 }
 
