@@ -72,6 +72,14 @@ query_filter(const SyQuery *query, const MongoForm *form)
 	return filter;
 }
 
+/* Are the column's values strings that a collation could order? */
+static bool
+is_string(const SyColumn *column)
+{
+	return (column->kind == SY_TYPE_TEXT || column->kind == SY_TYPE_VARCHAR) &&
+		!mongo_field_is_objectid(column);
+}
+
 /* Does a tree compare strings (regular expressions know no collation)? */
 static bool
 compares_text(const SyNode *node)
@@ -80,8 +88,7 @@ compares_text(const SyNode *node)
 		if (compares_text(node->children[i]))
 			return true;
 	return (node->kind == SY_NODE_COMPARE || node->kind == SY_NODE_IN ||
-			node->kind == SY_NODE_DISTINCT) &&
-		(node->column->kind == SY_TYPE_TEXT || node->column->kind == SY_TYPE_VARCHAR);
+			node->kind == SY_NODE_DISTINCT) && is_string(node->column);
 }
 
 /* Would the collection's own collation change the result? */
@@ -91,8 +98,7 @@ needs_collation(const SyQuery *query)
 	if (query->where != NULL && compares_text(query->where))
 		return true;
 	for (int i = 0; i < query->norders; i++)
-		if (query->orders[i].column->kind == SY_TYPE_TEXT ||
-			query->orders[i].column->kind == SY_TYPE_VARCHAR)
+		if (is_string(query->orders[i].column))
 			return true;
 	return false;
 }

@@ -37,6 +37,33 @@ static const int all_types[] = {
 	BSON_TYPE_TIMESTAMP, BSON_TYPE_INT64, BSON_TYPE_DECIMAL128, -1 /* MinKey */ , 127	/* MaxKey */
 };
 
+/* What the filter itself ensures for a column; each includes the former. */
+typedef enum Known
+{
+	KNOWN_NOTHING,
+	KNOWN_TYPE,					/* its BSON type is good, or it is an array */
+	KNOWN_EQUAL					/* and it equals a value of the column's type */
+} Known;
+
+/* Are all comparisons for order with the column's values sent as such? */
+static bool
+has_one_range_form(const SyColumn *column)
+{
+	switch (column->kind)
+	{
+		case SY_TYPE_BOOL:
+		case SY_TYPE_INT2:
+		case SY_TYPE_INT4:
+		case SY_TYPE_INT8:
+		case SY_TYPE_TEXT:
+		case SY_TYPE_VARCHAR:
+		case SY_TYPE_UUID:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* Does a value of this BSON type have a chance to be shown in the column? */
 static bool
 type_is_good(const SyColumn *column, int type)
@@ -171,9 +198,9 @@ is_same_as(const char *field, const char *type)
 	return mongo_item_document("$expr", mongo_item_document("$eq", both));
 }
 
-/* Keep out Doubles and Decimals with a fraction, and what is out of range. */
+/* Keep out integers that are out of range, and numbers that are none. */
 static List *
-integer_guards(const SyColumn *column, const char *field, List *guards)
+integer_guards(const SyColumn *column, const char *field, Known known, List *guards)
 {
 	int64		max = (column->kind == SY_TYPE_INT2) ? PG_INT16_MAX : PG_INT32_MAX;
 
@@ -182,6 +209,8 @@ integer_guards(const SyColumn *column, const char *field, List *guards)
 		guards = lappend(guards, field_not(field, "$lt", mongo_item_int(-max - 1)));
 		guards = lappend(guards, field_not(field, "$gt", mongo_item_int(max)));
 	}
+	if (known == KNOWN_EQUAL)
+		return guards;
 	return lappend(guards, where_type(field, BSON_TYPE_DOUBLE, BSON_TYPE_DECIMAL128,
 									  is_same_as(field, "long")));
 }
@@ -251,32 +280,42 @@ uuid_guards(const SyColumn *column, const char *field, List *guards)
 	return lappend(guards, field_not(field, "$gt", mongo_item_value(&highest)));
 }
 
+/* The condition that the field's value is of a good BSON type. */
+static MongoItem *
+type_guard(const SyColumn *column, const char *field, Known known)
+{
+	MongoItem  *is_array = mongo_item_document("$type", mongo_item_text("array"));
+	MongoItem  *guard;
+	List	   *bad = NIL;
+
+	/* The filter finds its own type, but looks for it in arrays, too. */
+	if (known != KNOWN_NOTHING)
+		return mongo_item_document(field, mongo_item_document("$not", is_array));
+	for (int i = 0; i < (int) lengthof(all_types); i++)
+		if (!type_is_good(column, all_types[i]))
+			bad = lappend(bad, mongo_item_int(all_types[i]));
+	if (bad == NIL)
+		return mongo_item_true();
+	guard = field_not(field, "$type", mongo_item_array(bad));
+
+	/* So does the test for a type. */
+	if (column->kind == SY_TYPE_ARRAY)
+		guard = mongo_item_or(list_make2(guard, mongo_item_document(field, is_array)));
+	return guard;
+}
+
 /* The conditions for one column's field, as far as the server can tell. */
 static List *
-column_guards(const SyColumn *column)
+column_guards(const SyColumn *column, Known known)
 {
 	const char *field = mongo_field_address(column);
 	List	   *guards = NIL;
-	List	   *bad = NIL;
 
 	/* No array on the way: commands would look into it, reading does not. */
 	for (const char *dot = strchr(field, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
 		guards = lappend(guards, field_not(pnstrdup(field, dot - field), "$type",
 										   mongo_item_text("array")));
-	for (int i = 0; i < (int) lengthof(all_types); i++)
-		if (!type_is_good(column, all_types[i]))
-			bad = lappend(bad, mongo_item_int(all_types[i]));
-	if (bad != NIL)
-	{
-		MongoItem  *guard = field_not(field, "$type", mongo_item_array(bad));
-
-		/* The test for a type looks at the elements of an array, too. */
-		if (column->kind == SY_TYPE_ARRAY)
-			guard = mongo_item_or(list_make2(guard,
-											 mongo_item_document(field,
-																 mongo_item_document("$type", mongo_item_text("array")))));
-		guards = lappend(guards, guard);
-	}
+	guards = lappend(guards, type_guard(column, field, known));
 	if (mongo_field_is_objectid(column) || !mongo_domain_checkable(column))
 		return guards;
 	switch (column->kind)
@@ -284,22 +323,65 @@ column_guards(const SyColumn *column)
 		case SY_TYPE_INT2:
 		case SY_TYPE_INT4:
 		case SY_TYPE_INT8:
-			return integer_guards(column, field, guards);
+			return integer_guards(column, field, known, guards);
 		case SY_TYPE_FLOAT8:
+			if (known == KNOWN_EQUAL)
+				return guards;
 			return lappend(guards, where_type(field, BSON_TYPE_INT64, BSON_TYPE_DECIMAL128,
 											  is_same_as(field, "double")));
 		case SY_TYPE_TEXT:
 		case SY_TYPE_VARCHAR:
 		case SY_TYPE_BPCHAR:
+			if (known == KNOWN_EQUAL && length_limit(column) < 0)
+				return guards;
 			return lappend(guards, text_guard(column, field));
 		case SY_TYPE_DATE:
 		case SY_TYPE_TIMESTAMP:
 		case SY_TYPE_TIMESTAMPTZ:
+			if (known == KNOWN_EQUAL && (column->kind == SY_TYPE_DATE || date_grid(column) == 1))
+				return guards;
 			return date_guards(column, field, guards);
 		case SY_TYPE_UUID:
-			return uuid_guards(column, field, guards);
+			return known == KNOWN_EQUAL ? guards : uuid_guards(column, field, guards);
 		default:
 			return guards;
+	}
+}
+
+/*
+ * What the conjuncts of a filter say about a column.  Only leaves whose form
+ * does not depend on their values count: a comparison with infinity, for
+ * example, becomes a test for null.
+ */
+static Known
+known_of(const SyNode *node, const SyColumn *column)
+{
+	Known		known = KNOWN_NOTHING;
+
+	if (node == NULL)
+		return KNOWN_NOTHING;
+	if (node->kind == SY_NODE_AND)
+	{
+		for (int i = 0; i < node->nchildren; i++)
+			known = Max(known, known_of(node->children[i], column));
+		return known;
+	}
+	if (node->column != column || column->kind == SY_TYPE_ARRAY)
+		return KNOWN_NOTHING;
+	switch (node->kind)
+	{
+		case SY_NODE_COMPARE:
+			if (node->op == SY_OP_EQ)
+				return KNOWN_EQUAL;
+			if (node->op == SY_OP_NE)
+				return KNOWN_NOTHING;
+			return has_one_range_form(column) ? KNOWN_TYPE : KNOWN_NOTHING;
+		case SY_NODE_IN:
+			return node->negated ? KNOWN_NOTHING : KNOWN_EQUAL;
+		case SY_NODE_DISTINCT:
+			return node->negated ? KNOWN_EQUAL : KNOWN_NOTHING;
+		default:
+			return KNOWN_NOTHING;
 	}
 }
 
@@ -328,6 +410,10 @@ mongo_filter_guard(const SyQuery *query)
 		columns = list_append_unique_ptr(columns,
 										 unconstify(SyColumn *, query->orders[i].column));
 	foreach(cell, columns)
-		guards = list_concat(guards, column_guards((SyColumn *) lfirst(cell)));
+	{
+		const SyColumn *column = (const SyColumn *) lfirst(cell);
+
+		guards = list_concat(guards, column_guards(column, known_of(query->where, column)));
+	}
 	return mongo_item_and(guards);
 }
