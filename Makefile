@@ -103,6 +103,7 @@ INSTALLCHECK_ENV = $(shell cat build/installcheck/$(1) 2>/dev/null)
 installcheck: export SY_MONGO_PORT = $(call INSTALLCHECK_ENV,port)
 installcheck: export SY_TEST_DIR = $(call INSTALLCHECK_ENV,directory)
 installcheck: export SY_PYTHON = /usr/bin/python3
+installcheck: export PGOPTIONS = -c switchyard_test.directory=$(SY_TEST_DIR) -c switchyard_test.port=$(SY_MONGO_PORT)
 
 # For scripts: "make print-REGRESS".
 print-%:

@@ -13,6 +13,7 @@ umask 022
 SY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SY_BUILD=$SY_ROOT/build
 SY_TMP=
+unset PGOPTIONS
 export SY_PYTHON=/usr/bin/python3
 
 say()
@@ -224,7 +225,7 @@ end_servers()
 		pid=$(head -n 1 "$file" 2>/dev/null)
 		if [ -n "$pid" ] && grep -qF "$SY_TMP" "/proc/$pid/cmdline" 2>/dev/null; then
 			case $file in
-				*/postmaster.pid) kill -INT "$pid" 2>/dev/null ;;
+				*/postmaster.pid) kill -QUIT "$pid" 2>/dev/null ;;
 				*) kill -KILL "$pid" 2>/dev/null ;;
 			esac
 			pids="$pids $pid"
@@ -358,5 +359,5 @@ start_cluster()
 		die "could not start the private PostgreSQL"
 	}
 	export PGHOST=$data.socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
-	unset PGSERVICE PGSERVICEFILE PGPASSWORD PGOPTIONS PGDATA PGHOSTADDR PGSSLMODE
+	unset PGSERVICE PGSERVICEFILE PGPASSWORD PGDATA PGHOSTADDR PGSSLMODE
 }

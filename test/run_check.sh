@@ -188,6 +188,8 @@ if wants regress || wants isolation || wants pgtap || wants differential; then
 	SY_MONGO_PORT=$(as_user "$SY_PYTHON" "$SY_TMP/tree/test/mongod.py" start --dir "$SY_TMP/mongo") ||
 		die "could not start the private mongod"
 	export SY_MONGO_PORT
+	# For scripts that psql does not run.
+	export PGOPTIONS="-c switchyard_test.directory=$SY_TEST_DIR -c switchyard_test.port=$SY_MONGO_PORT"
 	start_cluster regress "shared_preload_libraries = 'switchyard'" "max_prepared_transactions = 5"
 fi
 

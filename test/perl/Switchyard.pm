@@ -202,7 +202,9 @@ sub interrupt
 		}
 		else
 		{
-			$psql->{run}->pump_nb for 1 .. 20;
+			# psql ends with its server process; take what it still says.
+			eval { $psql->{run}->pump while 1; };
+			eval { $psql->{run}->finish; };
 		}
 	}
 	my $err = $psql->{stderr};

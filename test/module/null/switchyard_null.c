@@ -49,6 +49,8 @@ typedef struct NullScan
 	int64		ready;			/* rows up to this one have arrived */
 } NullScan;
 
+static const SyDriver null_driver;
+
 static const SyOption null_options[] = {
 	{"rows", SY_LEVEL_TABLE, SY_OPTION_INT, "3", NULL, 0, INT_MAX, "Rows of the table."},
 	{"fail_at", SY_LEVEL_TABLE, SY_OPTION_INT, "0", NULL, 0, INT_MAX, "The row whose reading fails; 0: none."},
@@ -184,6 +186,9 @@ null_session_create(const SySource *source, MemoryContext cxt, SyError *err)
 	NullSession *session = MemoryContextAllocZero(cxt, sizeof(NullSession));
 	const char *delay = sy_options_get(&source->options, "delay");
 
+	session->base.driver = &null_driver;
+	session->base.source = source;
+	session->base.cxt = cxt;
 	if (delay != NULL && !parse_int(delay, &session->delay_ms, GUC_UNIT_MS, NULL))
 		session->delay_ms = 0;
 	return &session->base;
@@ -247,6 +252,9 @@ null_scan_create(SySession *session, const SyQuery *query, MemoryContext cxt)
 {
 	NullScan   *scan = MemoryContextAllocZero(cxt, sizeof(NullScan));
 
+	scan->base.session = session;
+	scan->base.query = query;
+	scan->base.cxt = cxt;
 	scan->rows = null_option_int(&query->table->options, "rows", 3);
 	scan->fail_at = null_option_int(&query->table->options, "fail_at", 0);
 	return &scan->base;
