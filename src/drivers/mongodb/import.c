@@ -325,12 +325,15 @@ import_collection(SySession *session, const SyImport *request, const Found *foun
 {
 	SyImportTable *table = palloc0(sizeof(SyImportTable));
 	MongoShape *shape = find_shape(session, found, sample_size(request), err);
+	ListCell   *cell;
 
 	if (shape == NULL)
 		return NULL;
 	table->name = mongo_server_text(found->name);
 	table->read_only = found->is_view;
 	table->columns = mongo_shape_columns(shape, nested_mode(request), &table->notices);
+	foreach(cell, table->notices)
+		lfirst(cell) = psprintf("collection \"%s\": %s", table->name, (char *) lfirst(cell));
 	if (found->is_collection && !mark_keys(session, found, table->columns, err))
 		return NULL;
 	return table;

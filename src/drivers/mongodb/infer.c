@@ -445,11 +445,11 @@ add_embedded(ShapeWalk *walk, const ShapeField *field, const char *name, const c
 	{
 		if (is_map(field))
 			walk->notices = lappend(walk->notices,
-									psprintf("the keys of the documents in field \"%s\" look like data, so that it becomes one column of type jsonb",
+									psprintf("the keys of the documents in field \"%s\" look like data; it becomes one column of type jsonb",
 											 name));
 		else if (!has_plain_names(field) || (path == NULL && strchr(name, '.') != NULL))
 			walk->notices = lappend(walk->notices,
-									psprintf("fields of the documents in field \"%s\" cannot be reached by a path, so that it becomes one column of type jsonb",
+									psprintf("no path leads to some fields within field \"%s\"; it becomes one column of type jsonb",
 											 name));
 		else
 		{
@@ -540,7 +540,7 @@ mongo_shape_columns(MongoShape *shape, MongoNested nested, List **notices)
 		add_columns(&again, &shape->root, NULL);
 		walk = again;
 		walk.notices = lappend(walk.notices,
-							   pstrdup("there are too many fields for one table, so that embedded documents become columns of type jsonb"));
+							   pstrdup("there are too many fields for one table; embedded documents become columns of type jsonb"));
 	}
 	if (shape->root.too_many)
 		walk.notices = lappend(walk.notices,
