@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 
 #include "session.h"
@@ -70,7 +71,13 @@ mongo_settle_drive(MongoSession *session, SyDeadline until)
 	return true;
 }
 
-/* The driver's member: see source/driver.h. */
+/*
+ * The driver's member: see source/driver.h.
+ *
+ * A source that could not be told is tried again when the session is used
+ * again, which pays by itself, and at the end of the process: not at the end
+ * of every transaction that has nothing to do with it.
+ */
 bool
 mongo_settle(SySession *base, SyDeadline until)
 {
@@ -81,10 +88,13 @@ mongo_settle(SySession *base, SyDeadline until)
 		return dlist_is_empty(&session->owed);
 	if (dlist_is_empty(&session->owed))
 		return true;
+	if (session->settle_failed && !proc_exit_inprogress)
+		return false;
 	job = mongo_job_begin(session, NULL, MONGO_READ_NONE, mongo_settle_receive, NULL);
 	job->until = until;
 	(void) mongo_settle_drive(session, until);
-	return dlist_is_empty(&session->owed);
+	session->settle_failed = !dlist_is_empty(&session->owed);
+	return !session->settle_failed;
 }
 
 /*

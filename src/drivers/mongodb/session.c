@@ -212,6 +212,7 @@ mongo_begin(SySession *base, SyIsolation isolation)
 	MongoSession *session = (MongoSession *) base;
 
 	session->isolation = isolation;
+	session->settle_failed = false;
 	session->doomed = false;
 	session->have_snapshot = false;
 }

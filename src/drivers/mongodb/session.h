@@ -162,6 +162,7 @@ struct MongoSession
 	dlist_head	owed;			/* of MongoTicket: to be killed */
 	dlist_head	spare;			/* of MongoTicket: to be used again */
 	slist_head	tickets;		/* of MongoTicket: all */
+	bool		settle_failed;	/* and the session was not used since */
 	dlist_head	cursors;		/* of MongoCursor: all that exist */
 
 	/* The transaction, as begin() said. */

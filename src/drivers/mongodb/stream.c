@@ -143,21 +143,16 @@ mongo_stream_refuses(MongoStream *stream)
 	return true;
 }
 
-/* Add a descriptor to what the wire waits for; false: no memory. */
-static bool
+/* Add a descriptor to what the wire waits for. */
+static void
 mongo_wire_add(MongoWire *wire, const MongoStream *stream, int poll_events)
 {
 	SyWaitItem *item;
 
 	if (wire->nitems == wire->maxitems)
 	{
-		int			more = wire->maxitems + 8;
-		SyWaitItem *items = realloc(wire->items, more * sizeof(SyWaitItem));
-
-		if (items == NULL)
-			return false;
-		wire->items = items;
-		wire->maxitems = more;
+		wire->maxitems += 8;
+		wire->items = bson_realloc(wire->items, wire->maxitems * sizeof(SyWaitItem));
 	}
 	item = &wire->items[wire->nitems++];
 	item->fd = stream->fd;
@@ -165,7 +160,6 @@ mongo_wire_add(MongoWire *wire, const MongoStream *stream, int poll_events)
 	item->events = ((poll_events & POLLIN) ? SY_WAIT_READABLE : 0) |
 		((poll_events & POLLOUT) ? SY_WAIT_WRITABLE : 0);
 	item->ready = 0;
-	return true;
 }
 
 /* Wait until one descriptor is ready; false: refused, errno is set. */
@@ -176,11 +170,7 @@ mongo_stream_wait(MongoStream *stream, int poll_events)
 	MongoStream *owner = stream->outer ? stream->outer : stream;
 
 	wire->nitems = 0;
-	if (!mongo_wire_add(wire, owner, poll_events))
-	{
-		stream->last_errno = errno = ENOMEM;
-		return false;
-	}
+	mongo_wire_add(wire, owner, poll_events);
 	(void) mongo_wire_pause(wire, 0);
 	return !mongo_stream_refuses(stream);
 }
@@ -658,11 +648,13 @@ mongo_stream_poll_round(mongoc_stream_poll_t *streams, size_t nstreams, SyDeadli
 
 		streams[i].revents = mongo_stream_poll_one(stream, streams[i].events,
 												   grace_end, &wait_events);
-		if (streams[i].revents == 0 && !mongo_wire_add(wire, stream, wait_events))
-			streams[i].revents = POLLERR;
 		if (streams[i].revents != 0)
+		{
 			ready++;
-		else if (stream->phase == MONGO_CONNECTING)
+			continue;
+		}
+		mongo_wire_add(wire, stream, wait_events);
+		if (stream->phase == MONGO_CONNECTING)
 			*until = sy_deadline_min(*until, stream->address_until);
 	}
 	return ready;
@@ -723,7 +715,7 @@ mongo_stream_destroy(mongoc_stream_t *base)
 		mongoc_stream_destroy(stream->tls);
 	if (stream->addresses != NULL)
 		freeaddrinfo(stream->addresses);
-	free(stream);
+	bson_free(stream);
 }
 
 static int	MONGO_CALLBACK
@@ -777,14 +769,12 @@ mongo_stream_should_retry(mongoc_stream_t *base)
 	return mongo_would_block(stream->last_errno);
 }
 
-/* A stream without a descriptor yet; NULL: no memory. */
+/* A stream without a descriptor yet. */
 static MongoStream *
 mongo_stream_new(MongoWire *wire, MongoStream *outer)
 {
-	MongoStream *stream = calloc(1, sizeof(MongoStream));
+	MongoStream *stream = bson_malloc0(sizeof(MongoStream));
 
-	if (stream == NULL)
-		return NULL;
 	stream->vtable.type = MONGO_STREAM_TYPE;
 	stream->vtable.destroy = mongo_stream_destroy;
 	stream->vtable.failed = mongo_stream_destroy;
@@ -810,8 +800,6 @@ mongo_stream_add_tls(MongoStream *stream)
 {
 	MongoStream *raw = mongo_stream_new(stream->wire, stream);
 
-	if (raw == NULL)
-		return false;
 	raw->phase = MONGO_READY;
 	stream->tls = mongoc_stream_tls_new_with_hostname(&raw->vtable, stream->host,
 													  &stream->wire->tls, 1);
@@ -851,36 +839,27 @@ mongo_stream_connect(MongoStream *stream, const mongoc_host_list_t *host)
 
 /*
  * The client's stream initiator: "data" is the MongoWire.  The stream
- * returned is still connecting.  NULL: "error" says what is known.
+ * returned is still connecting, or broken, which poll() then reports.
+ *
+ * Never NULL: a scan that asks a known server again after a failure calls
+ * this with the topology's lock held, and would take the lock a second time
+ * to note that there is no stream.
  */
 mongoc_stream_t *MONGO_CALLBACK
 mongo_stream_initiate(const mongoc_uri_t *uri, const mongoc_host_list_t *host,
 					  void *data, bson_error_t *error)
 {
 	MongoWire  *wire = data;
-	MongoStream *stream;
+	MongoStream *stream = mongo_stream_new(wire, NULL);
 
-	if (wire->refusal != MONGO_ACCEPTED)
-	{
-		bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_CONNECT,
-					   "the operation was given up");
-		return NULL;
-	}
 	wire->changed = true;
-	stream = mongo_stream_new(wire, NULL);
-	if (stream != NULL)
-	{
-		strlcpy(stream->host, host->host, sizeof(stream->host));
-		strlcpy(stream->host_and_port, host->host_and_port, sizeof(stream->host_and_port));
-		if ((!wire->use_tls || mongo_stream_add_tls(stream)) &&
-			mongo_stream_connect(stream, host))
-		{
-			mongo_stream_asked(stream);
-			return &stream->vtable;
-		}
-		mongo_stream_destroy(&stream->vtable);
-	}
-	bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_CONNECT,
-				   "could not connect to %s", host->host_and_port);
-	return NULL;
+	strlcpy(stream->host, host->host, sizeof(stream->host));
+	strlcpy(stream->host_and_port, host->host_and_port, sizeof(stream->host_and_port));
+	if (wire->refusal == MONGO_ACCEPTED &&
+		(!wire->use_tls || mongo_stream_add_tls(stream)) &&
+		mongo_stream_connect(stream, host))
+		mongo_stream_asked(stream);
+	else
+		mongo_stream_break(stream);
+	return &stream->vtable;
 }

@@ -89,7 +89,7 @@ mongo_wire_free(MongoWire *wire)
 {
 	mongo_coroutine_destroy(wire->coroutine);
 	wire->coroutine = NULL;
-	free(wire->items);
+	bson_free(wire->items);
 	wire->items = NULL;
 	wire->maxitems = 0;
 }
