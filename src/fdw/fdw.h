@@ -31,6 +31,7 @@ typedef struct SyRel
 	List	   *exact;			/* RestrictInfos that the source evaluates */
 	List	   *superset;		/* RestrictInfos sent, and repeated here */
 	List	   *local;			/* RestrictInfos evaluated here only */
+	SyNode	   *where;			/* the filter that is sent; NULL: none */
 	bool		keyed;			/* an equality on a key column is sent */
 	double		remote_rows;	/* rows that the source will deliver */
 } SyRel;
@@ -71,8 +72,9 @@ extern SyOrder *sy_private_read_orders(const List *code, const SyTable *table, i
 /* path.c */
 extern void syGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void syGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
-extern List *sy_path_ship_pathkeys(PlannerInfo *root, RelOptInfo *rel, const SyRel *syrel,
-								   List *pathkeys);
+extern List *sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys,
+								   bool *by_index);
+extern SyNode *sy_path_conjunction(List *nodes);
 
 /* plan.c */
 extern ForeignScan *syGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid,

@@ -60,23 +60,39 @@ fixes_key(const SyNode *node)
 	return node->kind == SY_NODE_IN && !node->negated && node->column->is_key;
 }
 
+/* Join conditions by AND; NULL if there are none. */
+SyNode *
+sy_path_conjunction(List *nodes)
+{
+	SyNode	   *node;
+	int			i = 0;
+	ListCell   *lc;
+
+	if (list_length(nodes) <= 1)
+		return nodes == NIL ? NULL : linitial(nodes);
+	node = palloc0(sizeof(SyNode));
+	node->kind = SY_NODE_AND;
+	node->nchildren = list_length(nodes);
+	node->children = palloc(node->nchildren * sizeof(SyNode *));
+	foreach(lc, nodes)
+		node->children[i++] = lfirst(lc);
+	return node;
+}
+
 /*
  * How far may a clause be sent?  Clauses that a security barrier holds back
  * stay here, or an error of the source could tell what rows hold.
  */
 static SyShip
 ship_clause(SyClassifier *classifier, const RelOptInfo *rel, RestrictInfo *rinfo,
-			bool *keyed)
+			SyNode **node)
 {
 	SyShip		ship = SY_SHIP_LOCAL;
-	SyNode	   *node;
 
 	if (!sy_enable_pushdown || rinfo->pseudoconstant ||
 		(rinfo->security_level > rel->baserestrict_min_security && !rinfo->leakproof))
 		return SY_SHIP_LOCAL;
-	node = sy_classify(classifier, rinfo->clause, &ship);
-	if (ship != SY_SHIP_LOCAL && fixes_key(node))
-		*keyed = true;
+	*node = sy_classify(classifier, rinfo->clause, &ship);
 	return ship;
 }
 
@@ -87,6 +103,7 @@ syGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	SyRel	   *syrel = palloc0(sizeof(SyRel));
 	Oid			userid = sy_rel_userid(root, rel);
 	SyClassifier classifier;
+	List	   *nodes = NIL;
 	ListCell   *lc;
 
 	syrel->table = sy_table_get(relid, OidIsValid(userid) ? userid : GetUserId());
@@ -96,20 +113,26 @@ syGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	foreach(lc, rel->baserestrictinfo)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		SyNode	   *node = NULL;
 
-		switch (ship_clause(&classifier, rel, rinfo, &syrel->keyed))
+		switch (ship_clause(&classifier, rel, rinfo, &node))
 		{
 			case SY_SHIP_EXACT:
 				syrel->exact = lappend(syrel->exact, rinfo);
+				nodes = lappend(nodes, node);
 				break;
 			case SY_SHIP_SUPERSET:
 				syrel->superset = lappend(syrel->superset, rinfo);
+				nodes = lappend(nodes, node);
 				break;
 			case SY_SHIP_LOCAL:
 				syrel->local = lappend(syrel->local, rinfo);
 				break;
 		}
 	}
+
+	syrel->where = sy_path_conjunction(nodes);
+	syrel->keyed = syrel->where != NULL && fixes_key(syrel->where);
 
 	/* reltuples is -1 and pages 0 until the first ANALYZE */
 	if (rel->tuples < 0 || (rel->tuples == 0 && rel->pages == 0))
@@ -144,11 +167,12 @@ ship_pathkey(SyClassifier *classifier, RelOptInfo *rel, PathKey *pathkey, int po
 
 /*
  * The sort keys, as integers, by which the source can deliver "pathkeys"; NIL
- * if it cannot, or if it should not.
+ * if it cannot, or if it should not.  "by_index" says whether an index does.
  */
 List *
-sy_path_ship_pathkeys(PlannerInfo *root, RelOptInfo *rel, const SyRel *syrel, List *pathkeys)
+sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys, bool *by_index)
 {
+	SyQuery		query;
 	SyClassifier classifier = classifier_for(rel, syrel->table);
 	SyOrder    *orders = palloc(Max(list_length(pathkeys), 1) * sizeof(SyOrder));
 	int			norders = 0;
@@ -163,14 +187,14 @@ sy_path_ship_pathkeys(PlannerInfo *root, RelOptInfo *rel, const SyRel *syrel, Li
 			return NIL;
 		norders++;
 	}
-	return sy_private_orders(orders, norders);
-}
 
-/* Is the first of these sort keys a column that the source has an index on? */
-static bool
-orders_by_key(const SyTable *table, const List *orders)
-{
-	return table->columns[linitial_int(orders) - 1]->is_key;
+	memset(&query, 0, sizeof(query));
+	query.table = syrel->table;
+	query.where = syrel->where;
+	query.norders = norders;
+	query.orders = orders;
+	*by_index = syrel->table->source->driver->order_by_index(&query);
+	return sy_private_orders(orders, norders);
 }
 
 /*
@@ -178,10 +202,9 @@ orders_by_key(const SyTable *table, const List *orders)
  * where it may not spill to disk, so only what surely fits goes out.
  */
 static bool
-may_sort(const SyRel *syrel, const RelOptInfo *rel, const List *orders)
+may_sort(const SyRel *syrel, const RelOptInfo *rel)
 {
-	if ((syrel->table->source->driver->caps & SY_CAP_NETWORK) == 0 ||
-		orders_by_key(syrel->table, orders))
+	if ((syrel->table->source->driver->caps & SY_CAP_NETWORK) == 0)
 		return true;
 	return syrel->remote_rows * (rel->reltarget->width + 64) < SORT_MEMORY_BYTES;
 }
@@ -191,17 +214,17 @@ static void
 add_ordered_path(PlannerInfo *root, RelOptInfo *rel, SyRel *syrel)
 {
 	List	   *orders;
+	bool		by_index;
 	SyCost		cost;
 
 	if (root->query_pathkeys == NIL)
 		return;
-	orders = sy_path_ship_pathkeys(root, rel, syrel, root->query_pathkeys);
-	if (orders == NIL || !may_sort(syrel, rel, orders))
+	orders = sy_path_ship_pathkeys(rel, syrel, root->query_pathkeys, &by_index);
+	if (orders == NIL || !(by_index || may_sort(syrel, rel)))
 		return;
 
 	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);
-	sy_cost_sort(&cost, syrel->remote_rows, syrel->remote_rows,
-				 orders_by_key(syrel->table, orders));
+	sy_cost_sort(&cost, syrel->remote_rows, syrel->remote_rows, by_index);
 	add_path(rel, (Path *)
 			 sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
 								 root->query_pathkeys, rel->lateral_relids,
@@ -213,9 +236,9 @@ static bool
 is_key_clause(RelOptInfo *rel, SyRel *syrel, RestrictInfo *rinfo)
 {
 	SyClassifier classifier = classifier_for(rel, syrel->table);
-	bool		keyed = false;
+	SyNode	   *node = NULL;
 
-	return ship_clause(&classifier, rel, rinfo, &keyed) != SY_SHIP_LOCAL && keyed;
+	return ship_clause(&classifier, rel, rinfo, &node) != SY_SHIP_LOCAL && fixes_key(node);
 }
 
 /* Add to "infos" the parameterization that a clause asks for, if any. */

@@ -34,27 +34,6 @@ typedef struct Builder
 	List	   *recheck;		/* clauses that the source evaluates exactly */
 } Builder;
 
-/* Join the filter so far and one more condition by AND. */
-static SyNode *
-conjunction(List *nodes)
-{
-	SyNode	   *node;
-	int			i = 0;
-	ListCell   *lc;
-
-	if (nodes == NIL)
-		return NULL;
-	if (list_length(nodes) == 1)
-		return linitial(nodes);
-	node = palloc0(sizeof(SyNode));
-	node->kind = SY_NODE_AND;
-	node->nchildren = list_length(nodes);
-	node->children = palloc(node->nchildren * sizeof(SyNode *));
-	foreach(lc, nodes)
-		node->children[i++] = lfirst(lc);
-	return node;
-}
-
 /*
  * Decide for each clause who evaluates it.  Whether a clause may go out at all
  * was checked when the relation was sized; clauses that come from a
@@ -85,22 +64,22 @@ assign_clauses(Builder *builder, const SyRel *syrel, List *scan_clauses)
 		else
 			builder->local = lappend(builder->local, rinfo->clause);
 	}
-	builder->plan.where = conjunction(nodes);
+	builder->plan.where = sy_path_conjunction(nodes);
 }
 
 /*
  * The Vars of our relation that plan nodes above, filters here and rechecks
- * look at.
+ * look at.  The node's own target list is not asked: it may name every
+ * column, where core spares a projection, without anybody looking at them.
  */
 static List *
-needed_vars(Builder *builder, List *tlist)
+needed_vars(Builder *builder)
 {
 	List	   *exprs = list_concat_copy(builder->local, builder->recheck);
 	List	   *found;
 	List	   *vars = NIL;
 	ListCell   *lc;
 
-	exprs = lappend(exprs, tlist);
 	exprs = list_concat(exprs, builder->rel->reltarget->exprs);
 	found = pull_var_clause((Node *) exprs,
 							PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
@@ -229,7 +208,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
 	if (flags & SY_PATH_LIMIT)
 		add_bounds(root, &builder);
 
-	vars = needed_vars(&builder, tlist);
+	vars = needed_vars(&builder);
 	if (wants_identity(vars, syrel->table))
 		scan_tlist = targets_by_tlist(&builder, vars);
 	else

@@ -28,6 +28,9 @@
 #include "base/guc.h"
 #include "fdw/fdw.h"
 
+/* Makes a limit that is sent win over one that is applied here. */
+#define SENT_LIMIT_FACTOR	0.95
+
 /*
  * The one base relation of a query, if it is ours and all its filters are
  * evaluated by the source; else NULL.
@@ -136,6 +139,7 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	SyBound		limit;
 	SyBound		offset;
 	List	   *orders = NIL;
+	bool		by_index = false;
 	double		nskip;
 	double		nkeep;
 	SyCost		cost;
@@ -146,7 +150,7 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	syrel = (SyRel *) rel->fdw_private;
 	if (root->sort_pathkeys != NIL)
 	{
-		orders = sy_path_ship_pathkeys(root, rel, syrel, root->sort_pathkeys);
+		orders = sy_path_ship_pathkeys(rel, syrel, root->sort_pathkeys, &by_index);
 		if (orders == NIL)
 			return;
 	}
@@ -156,9 +160,11 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	nkeep = sy_cost_bound(&limit, cost.rows);
 	if (orders != NIL)
 		sy_cost_sort(&cost, syrel->remote_rows,
-					 limit.present ? nskip + nkeep : syrel->remote_rows,
-					 syrel->table->columns[linitial_int(orders) - 1]->is_key);
+					 limit.present ? nskip + nkeep : syrel->remote_rows, by_index);
 	sy_cost_limit(&cost, nskip, nkeep);
+	/* core's Limit above a scan would cost the same, but fetch a whole batch */
+	cost.total *= SENT_LIMIT_FACTOR;
+	cost.startup = Min(cost.startup, cost.total);
 	path = (Path *) sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
 										root->sort_pathkeys, rel->lateral_relids,
 										list_make2(orders, list_make1_int(SY_PATH_LIMIT)));

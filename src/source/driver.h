@@ -164,6 +164,7 @@ typedef struct SyColumn
 	const char *storage;		/* option storage; NULL if not given */
 	const char *bson_type;		/* option bson_type; NULL if not given */
 	bool		is_key;			/* option key: the source has an index on it */
+	bool		not_null;		/* declared NOT NULL: a word to be relied on */
 } SyColumn;
 
 /* A foreign table.  Allocated by core, constant to drivers. */
@@ -363,6 +364,13 @@ struct SyDriver
 
 	/* May this sort key be sent?  "position" counts from 0. */
 	bool		(*ship_order) (const SyTable *table, const SyOrder *order, int position);
+
+	/*
+	 * Would an index on the column of the only sort key deliver the rows in
+	 * order, so that the source need not sort?  For costs; the filter's values
+	 * are not known.
+	 */
+	bool		(*order_by_index) (const SyQuery *query);
 
 	/*
 	 * The text that EXPLAIN shows and execution sends, palloc'd; values that

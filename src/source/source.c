@@ -561,6 +561,7 @@ build_column(Oid relid, Form_pg_attribute attribute)
 	column->storage = sy_options_get(&options, "storage");
 	column->bson_type = sy_options_get(&options, "bson_type");
 	column->is_key = sy_option_bool(&options, "key", false);
+	column->not_null = attribute->attnotnull;
 	return column;
 }
 

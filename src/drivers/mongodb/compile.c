@@ -230,7 +230,7 @@ sorts_alike(const SyQuery *query, int position)
 
 	if (is_float(order->column))
 		return false;
-	if (excludes_null(query->where, order->column))
+	if (order->column->not_null || excludes_null(query->where, order->column))
 		return true;
 	return order->nulls_first != order->descending && position == query->norders - 1;
 }
@@ -243,6 +243,16 @@ sorts_by_fields(const SyQuery *query)
 		if (!sorts_alike(query, i))
 			return false;
 	return true;
+}
+
+/*
+ * SyDriver.order_by_index: a sort by the field itself, and no other key, which
+ * would want a compound index.
+ */
+bool
+mongo_order_by_index(const SyQuery *query)
+{
+	return query->norders == 1 && query->orders[0].column->is_key && sorts_by_fields(query);
 }
 
 /* Does an earlier key use the same field, so that this one decides nothing? */

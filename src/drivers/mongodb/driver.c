@@ -53,6 +53,7 @@ static const SyDriver mongo_driver = {
 	.check_column = mongo_check_column,
 	.ship = mongo_ship,
 	.ship_order = mongo_ship_order,
+	.order_by_index = mongo_order_by_index,
 	.describe = mongo_describe,
 	.session_key = mongo_session_key,
 	.session_create = mongo_session_create,

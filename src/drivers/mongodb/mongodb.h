@@ -78,6 +78,7 @@ extern bool mongo_ship_order(const SyTable *table, const SyOrder *order, int pos
  */
 extern bool mongo_compile(const SyQuery *query, const MongoServerFacts *facts,
 						  bson_t *command, SyError *err);
+extern bool mongo_order_by_index(const SyQuery *query);
 extern char *mongo_describe(const SyQuery *query, SySession *session, bool hide_constants);
 
 /*

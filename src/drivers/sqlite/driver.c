@@ -126,6 +126,7 @@ static const SyDriver sqlite_driver = {
 	.check_column = sqlite_check_column,
 	.ship = sqlite_ship,
 	.ship_order = sqlite_ship_order,
+	.order_by_index = sqlite_order_by_index,
 	.describe = sqlite_describe,
 	.session_key = sqlite_session_key,
 	.session_create = sqlite_session_create,

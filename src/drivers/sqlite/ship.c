@@ -288,3 +288,10 @@ sqlite_ship_order(const SyTable *table, const SyOrder *order, int position)
 			return false;
 	}
 }
+
+/* SyDriver.order_by_index: an index serves either direction, and any NULLs. */
+bool
+sqlite_order_by_index(const SyQuery *query)
+{
+	return query->norders == 1 && query->orders[0].column->is_key;
+}

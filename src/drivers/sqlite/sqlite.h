@@ -267,6 +267,7 @@ extern void sqlite_error_missing_table(SqliteSession *session, const char *name,
 extern const char *sqlite_check_column(const SyTable *table, const SyColumn *column);
 extern SyShip sqlite_ship(const SyTable *table, const SyNode *leaf);
 extern bool sqlite_ship_order(const SyTable *table, const SyOrder *order, int position);
+extern bool sqlite_order_by_index(const SyQuery *query);
 extern SqliteStorage sqlite_storage(const SyColumn *column);
 extern bool sqlite_pattern(const SyValue *value, char **glob, int *length);
 
