@@ -245,6 +245,16 @@ look_at(Import *import, Column *column, sqlite3_value *value)
 	MemoryContextReset(import->session->scratch);
 }
 
+/* Tell the user how a column is imported, and why. */
+static void
+add_notice(SyImportTable *table, const Column *column, const char *why)
+{
+	table->notices =
+		lappend(table->notices,
+				psprintf("importing column \"%s\" of table \"%s\" as %s: %s",
+						 column->import->name, table->name, column->import->type, why));
+}
+
 /* Choose a column's type; a NOTICE if it is not the declared one. */
 static void
 choose_type(SyImportTable *table, Column *column)
@@ -270,14 +280,10 @@ choose_type(SyImportTable *table, Column *column)
 		chosen = AS_TEXT;
 	column->import->type = candidates[chosen].type;
 	column->import->storage = candidates[chosen].option;
-	if (refuted)
-		table->notices =
-			lappend(table->notices,
-					psprintf("column \"%s\" of table \"%s\" is declared as \"%s\" but holds other values; importing it as %s%s",
-							 column->import->name, table->name,
-							 sqlite_from_utf8(column->declared), candidates[chosen].type,
-							 (column->fits & (1U << chosen)) ? "" :
-							 ", which cannot hold all of them either"));
+	if (!(column->fits & (1U << chosen)))
+		add_notice(table, column, "no type can hold all of its values");
+	else if (refuted && column->declared[0] != '\0')
+		add_notice(table, column, "not all values are of its declared type");
 }
 
 /*

@@ -144,21 +144,27 @@ read_time(const char *p, const char *end, Clock *clock)
 	return p;
 }
 
-/* Read Z or ±HH:MM. */
+/* Read Z, ±HH, ±HHMM or ±HH:MM. */
 static const char *
 read_zone(const char *p, const char *end, Clock *clock)
 {
 	int			hours;
-	int			minutes;
+	int			minutes = 0;
 	int			sign;
 
 	clock->has_zone = true;
 	if (*p == 'Z' || *p == 'z')
 		return p + 1;
 	sign = *p == '+' ? 1 : *p == '-' ? -1 : 0;
-	if (sign == 0 || (p = read_digits(p + 1, end, 2, &hours)) == NULL ||
-		p >= end || *p++ != ':' || (p = read_digits(p, end, 2, &minutes)) == NULL ||
-		hours > 15 || minutes > 59)
+	if (sign == 0 || (p = read_digits(p + 1, end, 2, &hours)) == NULL)
+		return NULL;
+	if (p < end && *p == ':')
+		p++;
+	else if (p == end)
+		end = NULL;				/* no minutes */
+	if (end != NULL && (p = read_digits(p, end, 2, &minutes)) == NULL)
+		return NULL;
+	if (hours > 15 || minutes > 59)
 		return NULL;
 	clock->offset_seconds = sign * (hours * 60 + minutes) * 60;
 	return p;
