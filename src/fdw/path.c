@@ -172,6 +172,7 @@ ship_pathkey(SyClassifier *classifier, RelOptInfo *rel, PathKey *pathkey, int po
 List *
 sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys, bool *by_index)
 {
+	const SyDriver *driver = syrel->table->source->driver;
 	SyQuery		query;
 	SyClassifier classifier = classifier_for(rel, syrel->table);
 	SyOrder    *orders = palloc(Max(list_length(pathkeys), 1) * sizeof(SyOrder));
@@ -193,7 +194,7 @@ sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys, bool 
 	query.where = syrel->where;
 	query.norders = norders;
 	query.orders = orders;
-	*by_index = syrel->table->source->driver->order_by_index(&query);
+	*by_index = driver->order_by_index != NULL && driver->order_by_index(&query);
 	return sy_private_orders(orders, norders);
 }
 

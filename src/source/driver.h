@@ -368,7 +368,7 @@ struct SyDriver
 	/*
 	 * Would an index on the column of the only sort key deliver the rows in
 	 * order, so that the source need not sort?  For costs; the filter's values
-	 * are not known.
+	 * are not known.  NULL: never.
 	 */
 	bool		(*order_by_index) (const SyQuery *query);
 
