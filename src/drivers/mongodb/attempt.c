@@ -379,6 +379,12 @@ mongo_attempt_main(void *arg)
 			job->ok = mongo_attempt_command(session, job);
 	} while (!job->ok && job->command != NULL && mongo_attempt_again(session, job));
 
+	/*
+	 * After a real loss the library would look for the server again, but sleep
+	 * first, for up to half a second that nothing can interrupt.
+	 */
+	if (!job->ok && job->failure.fault == MONGO_FAULT_LOST)
+		mongo_client_drop(session);
 	job->bytes = session->wire.bytes_in - job->bytes_before;
 	job->waited_us = session->wire.waited_us - job->waited_before;
 	mongo_wire_limit(&session->wire, 0, MONGO_ACCEPTED);

@@ -195,6 +195,18 @@ mongo_failure_note(MongoSession *session, MongoFault fault, const bson_error_t *
 		strlcpy(failure->code_name, bson_iter_utf8(&iter, NULL), sizeof(failure->code_name));
 }
 
+/* A text without the period that our sentence ends with; palloc'd. */
+static char *
+mongo_unpointed(const char *text)
+{
+	char	   *copy = pstrdup(text);
+	size_t		length = strlen(copy);
+
+	while (length > 0 && (copy[length - 1] == '.' || copy[length - 1] == ' '))
+		copy[--length] = '\0';
+	return copy;
+}
+
 /* The detail for a connection that failed: our own record, else the library's. */
 static void
 mongo_detail_network(const MongoFailure *failure, SyError *err)
@@ -203,11 +215,11 @@ mongo_detail_network(const MongoFailure *failure, SyError *err)
 
 	if (trouble->noted)
 		sy_error_detail(err, "%s %s failed: %s.", trouble->what, trouble->host,
-						trouble->error ? strerror(trouble->error) : trouble->text);
+						trouble->error ? strerror(trouble->error) : mongo_unpointed(trouble->text));
 	else if (failure->error.message[0] != '\0')
-		sy_error_detail(err, "The client library says: %s.", failure->error.message);
+		sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->error.message));
 	else if (failure->log[0] != '\0')
-		sy_error_detail(err, "The client library says: %s.", failure->log);
+		sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->log));
 }
 
 /* A deadline of ours struck, or an interrupt. */
@@ -251,7 +263,7 @@ mongo_fill_server(const MongoSession *session, const MongoFailure *failure, SyEr
 	sy_error_set(err, cls, sqlstate,
 				 failure->connecting ? "could not connect to source \"%s\"" :
 				 "could not read from source \"%s\"", source->name);
-	sy_error_detail(err, "The server says: %s (code %d%s%s).", failure->error.message, code,
+	sy_error_detail(err, "The server says: %s (code %d%s%s).", mongo_unpointed(failure->error.message), code,
 					failure->code_name[0] ? ", " : "", failure->code_name);
 	if (code == 50)
 		sy_error_hint(err, "The limit is option \"query_timeout\".");
@@ -305,7 +317,7 @@ mongo_fill_network(const MongoSession *session, const MongoFailure *failure, SyE
 			sy_error_set(err, SY_ERROR_AUTH, ERRCODE_INVALID_PASSWORD,
 						 "could not log in to source \"%s\"", name);
 			if (failure->error.message[0] != '\0')
-				sy_error_detail(err, "The client library says: %s.", failure->error.message);
+				sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->error.message));
 			break;
 		case MONGO_FAULT_CURSOR_LOST:
 			sy_error_set(err, SY_ERROR_SOURCE, ERRCODE_CONNECTION_FAILURE,
@@ -316,7 +328,7 @@ mongo_fill_network(const MongoSession *session, const MongoFailure *failure, SyE
 			sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_FDW_ERROR,
 						 "could not use source \"%s\"", name);
 			if (failure->error.message[0] != '\0')
-				sy_error_detail(err, "The client library says: %s.", failure->error.message);
+				sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->error.message));
 			break;
 		default:
 			sy_error_set(err, SY_ERROR_SOURCE,
