@@ -16,6 +16,7 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "mb/pg_wchar.h"
 
 /* Limit of a command where the server has not told its own. */
@@ -246,13 +247,26 @@ sorts_by_fields(const SyQuery *query)
 }
 
 /*
+ * Are the NULLs of the only sort key to be fetched apart from the rest?  Then
+ * an index serves either part, where a sort by computed keys reads and ranks
+ * the whole collection.
+ */
+static bool
+fetches_nulls_apart(const SyQuery *query)
+{
+	return query->norders == 1 && query->orders[0].column->is_key &&
+		!is_float(query->orders[0].column) && !sorts_by_fields(query);
+}
+
+/*
  * SyDriver.order_by_index: a sort by the field itself, and no other key, which
- * would want a compound index.
+ * would want a compound index.  Transactions cannot fetch NULLs apart.
  */
 bool
 mongo_order_by_index(const SyQuery *query)
 {
-	return query->norders == 1 && query->orders[0].column->is_key && sorts_by_fields(query);
+	return query->norders == 1 && query->orders[0].column->is_key &&
+		(sorts_by_fields(query) || (fetches_nulls_apart(query) && !IsolationUsesXactSnapshot()));
 }
 
 /* Does an earlier key use the same field, so that this one decides nothing? */
@@ -395,6 +409,54 @@ find_command(const SyQuery *query, const MongoForm *form)
 	return command;
 }
 
+/* Add the stages for OFFSET and LIMIT. */
+static List *
+add_bounds(const SyQuery *query, const MongoForm *form, List *stages)
+{
+	if (has_offset(query))
+		stages = lappend(stages, mongo_item_document("$skip", bound_item(form, &query->offset)));
+	if (query->limit.present && !wants_nothing(query))
+		stages = lappend(stages, mongo_item_document("$limit", bound_item(form, &query->limit)));
+	return stages;
+}
+
+/*
+ * The stages that deliver the rows whose sort key is NULL, or those whose key
+ * is not, in order; no more of them than LIMIT wants of both.
+ */
+static List *
+part_stages(const SyQuery *query, const MongoForm *form, bool nulls)
+{
+	const SyOrder *order = &query->orders[0];
+	const char *field = mongo_field_address(order->column);
+	MongoItem  *part = nulls ? mongo_filter_null(form, order->column, field) :
+		mongo_filter_not_null(form, field);
+	List	   *filters = list_make2(query_filter(query, form), part);
+	List	   *stages = list_make1(mongo_item_document("$match",
+														mongo_item_filter(mongo_item_and(filters))));
+
+	if (!nulls)
+		stages = lappend(stages, mongo_item_document("$sort", field_sort(query)));
+	return has_offset(query) ? stages : add_bounds(query, form, stages);
+}
+
+/* The stages of a query that fetches NULLs apart. */
+static List *
+union_stages(const SyQuery *query, const MongoForm *form)
+{
+	bool		nulls_first = query->orders[0].nulls_first;
+	List	   *stages = part_stages(query, form, nulls_first);
+	MongoItem  *other = new_command("coll", query);
+	MongoItem  *projection = query_projection(query);
+
+	mongo_item_add(other, "pipeline", mongo_item_array(part_stages(query, form, !nulls_first)));
+	stages = lappend(stages, mongo_item_document("$unionWith", other));
+	stages = add_bounds(query, form, stages);
+	if (projection != NULL)
+		stages = lappend(stages, mongo_item_document("$project", projection));
+	return stages;
+}
+
 /* The stages of an aggregate command, a List of MongoItem *. */
 static List *
 query_stages(const SyQuery *query, const MongoForm *form)
@@ -404,6 +466,8 @@ query_stages(const SyQuery *query, const MongoForm *form)
 	MongoItem  *projection = query->count ? NULL : query_projection(query);
 	bool		is_computed = query->norders > 0 && !sorts_by_fields(query);
 
+	if (fetches_nulls_apart(query) && !form->transaction)
+		return union_stages(query, form);
 	if (query->sample_rows > 0)
 		stages = lappend(stages,
 						 mongo_item_document("$sample",
@@ -416,10 +480,7 @@ query_stages(const SyQuery *query, const MongoForm *form)
 		stages = computed_sort_stages(query, stages);
 	else if (query->norders > 0)
 		stages = lappend(stages, mongo_item_document("$sort", field_sort(query)));
-	if (has_offset(query))
-		stages = lappend(stages, mongo_item_document("$skip", bound_item(form, &query->offset)));
-	if (query->limit.present && !wants_nothing(query))
-		stages = lappend(stages, mongo_item_document("$limit", bound_item(form, &query->limit)));
+	stages = add_bounds(query, form, stages);
 	if (is_computed)
 		stages = lappend(stages, unwrap_stage());
 	if (query->count)
@@ -445,20 +506,22 @@ query_command(const SyQuery *query, const MongoForm *form)
 
 /* How to spell commands for a server. */
 static MongoForm
-form_for(const MongoServerFacts *facts, bool hide)
+form_for(const MongoServerFacts *facts, bool transaction, bool hide)
 {
 	MongoForm	form;
 
 	form.hide = hide;
+	form.transaction = transaction;
 	form.undefined_apart = facts != NULL && facts->max_wire_version >= WIRE_VERSION_UNDEFINED_APART;
 	return form;
 }
 
 /* See mongodb.h. */
 bool
-mongo_compile(const SyQuery *query, const MongoServerFacts *facts, bson_t *command, SyError *err)
+mongo_compile(const SyQuery *query, const MongoServerFacts *facts, bool transaction,
+			  bson_t *command, SyError *err)
 {
-	MongoForm	form = form_for(facts, false);
+	MongoForm	form = form_for(facts, transaction, false);
 	MongoItem  *item = query_command(query, &form);
 	uint32		limit = DEFAULT_MAX_BYTES;
 
@@ -493,6 +556,7 @@ char *
 mongo_describe(const SyQuery *query, SySession *session, bool hide_constants)
 {
 	MongoForm	form = form_for(session != NULL ? mongo_session_facts(session) : NULL,
+								session != NULL && mongo_session_in_transaction(session),
 								hide_constants);
 	MongoItem  *item = query_command(query, &form);
 	SyGuard    *command_guard = sy_guard_reserve(CurrentMemoryContext, release_bson);

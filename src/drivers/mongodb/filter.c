@@ -75,9 +75,9 @@ mongo_filter_not_null(const MongoForm *form, const char *field)
 	return and_not_null(form, field, mongo_item_document(NULL, NULL));
 }
 
-/* The field is NULL; an array that contains null is not. */
-static MongoItem *
-is_null(const MongoForm *form, const SyColumn *column, const char *field)
+/* The field is NULL; in columns that show arrays, one with null in it is not. */
+MongoItem *
+mongo_filter_null(const MongoForm *form, const SyColumn *column, const char *field)
 {
 	bool		takes_arrays = (column->kind == SY_TYPE_ARRAY || column->kind == SY_TYPE_JSON ||
 								column->kind == SY_TYPE_JSONB);
@@ -454,7 +454,7 @@ leaf_filter(const MongoForm *form, const SyNode *leaf)
 				equals_none(form, leaf, field, true);
 		case SY_NODE_NULLTEST:
 			return leaf->negated ? is_not_null(form, leaf->column, field) :
-				is_null(form, leaf->column, field);
+				mongo_filter_null(form, leaf->column, field);
 		case SY_NODE_LIKE:
 			return like(form, leaf, field);
 		default:

@@ -134,9 +134,12 @@ typedef struct MongoForm
 {
 	bool		hide;			/* constants as "?" */
 	bool		undefined_apart;	/* null does not match undefined (8.0) */
+	bool		transaction;	/* it will run in a remote transaction */
 } MongoForm;
 
 extern MongoItem *mongo_filter(const MongoForm *form, const SyNode *node);
+extern MongoItem *mongo_filter_null(const MongoForm *form, const SyColumn *column,
+									const char *field);
 extern MongoItem *mongo_filter_not_null(const MongoForm *form, const char *field);
 extern MongoItem *mongo_filter_guard(const SyQuery *query);
 extern bool mongo_domain_checkable(const SyColumn *column);

@@ -72,11 +72,12 @@ extern bool mongo_ship_order(const SyTable *table, const SyOrder *order, int pos
  * lsid, batchSize (or cursor: {batchSize}), maxTimeMS, readConcern and
  * $readPreference.  All values of the query are known.  With query->count
  * the pipeline yields one document {n: <integer>}, or none for 0 rows.
- * "facts" may be all zero.  False: "err" is set.
+ * "facts" may be all zero; "transaction" says that the command may run in
+ * a remote transaction, which takes fewer stages.  False: "err" is set.
  *
  * mongo_describe(): see source/driver.h; "session" may be NULL.
  */
-extern bool mongo_compile(const SyQuery *query, const MongoServerFacts *facts,
+extern bool mongo_compile(const SyQuery *query, const MongoServerFacts *facts, bool transaction,
 						  bson_t *command, SyError *err);
 extern bool mongo_order_by_index(const SyQuery *query);
 extern char *mongo_describe(const SyQuery *query, SySession *session, bool hide_constants);
@@ -106,6 +107,9 @@ extern bool mongo_estimate(SySession *session, const SyTable *table,
  * after a command succeeded in this session. */
 extern const MongoServerFacts *mongo_session_facts(SySession *session);
 extern const char *mongo_session_database(SySession *session);
+
+/* session.c: may the scans of now run in a remote transaction? */
+extern bool mongo_session_in_transaction(SySession *session);
 
 /*
  * command.c

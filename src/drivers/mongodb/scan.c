@@ -59,7 +59,8 @@ mongo_scan_start(SyScan *base, SyError *err)
 	bson_t	   *command = bson_new();
 
 	scan->guard->object = command;
-	if (!mongo_compile(base->query, &session->facts, command, err))
+	if (!mongo_compile(base->query, &session->facts,
+					   mongo_session_in_transaction(base->session), command, err))
 	{
 		sy_guard_release(scan->guard);
 		return SY_FAILED;

@@ -249,6 +249,13 @@ mongo_session_mode(MongoSession *session)
 		MONGO_READ_TRANSACTION : MONGO_READ_SNAPSHOT;
 }
 
+/* May the scans of now run in a remote transaction?  See mongodb.h. */
+bool
+mongo_session_in_transaction(SySession *session)
+{
+	return mongo_session_mode((MongoSession *) session) != MONGO_READ_MAJORITY;
+}
+
 /* The ping's job: read the answer to buildInfo. */
 static void
 mongo_ping_receive(MongoJob *job)
