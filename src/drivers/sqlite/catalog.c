@@ -115,9 +115,9 @@ learn_column(SqliteTable *table, const char *name, const char *type, int pk, boo
 		if (pg_strcasecmp(name, aliases[i]) == 0)
 			hidden[i] = true;
 	if (pk > 0 && table->identity == SQLITE_IDENTITY_KEY)
-		table->keys[table->nkeys++] = pstrdup(name);
+		table->keys = lappend(table->keys, pstrdup(name));
 	if (sqlite_catalog_affinity_is_numeric(type))
-		table->numeric[table->nnumeric++] = pstrdup(name);
+		table->numeric = lappend(table->numeric, pstrdup(name));
 	table->rowid = !hidden[0] ? "rowid" : !hidden[1] ? "_rowid_" : !hidden[2] ? "oid" : NULL;
 }
 
@@ -126,16 +126,12 @@ static bool
 learn_columns(SqliteSession *session, SqliteTable *table, SyError *err)
 {
 	SqliteStatement *statement = ask(session, columns_query, table->name, err);
-	int			max = sqlite3_limit(session->db, SQLITE_LIMIT_COLUMN, -1);
 	bool		hidden[3] = {false, false, false};
-	int			n = 0;
 	int			rc;
 
 	if (statement == NULL)
 		return false;
-	table->keys = palloc0(max * sizeof(char *));
-	table->numeric = palloc0(max * sizeof(char *));
-	while ((rc = sqlite3_step(statement->stmt)) == SQLITE_ROW && n++ < max)
+	while ((rc = sqlite3_step(statement->stmt)) == SQLITE_ROW)
 	{
 		const char *name = (const char *) sqlite3_column_text(statement->stmt, 0);
 		const char *type = (const char *) sqlite3_column_text(statement->stmt, 1);

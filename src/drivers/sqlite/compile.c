@@ -65,18 +65,20 @@ static bool
 append_identity(SqliteText *text, const char *separator)
 {
 	const char *alias;
+	ListCell   *lc;
 
 	if (text->table != NULL && text->table->identity == SQLITE_IDENTITY_NONE)
 		return false;
 	if (text->table != NULL && text->table->identity == SQLITE_IDENTITY_KEY)
 	{
-		for (int i = 0; i < text->table->nkeys; i++)
+		foreach(lc, text->table->keys)
 		{
-			appendStringInfoString(&text->sql, i == 0 ? separator : ", ");
+			appendStringInfoString(&text->sql,
+								   foreach_current_index(lc) == 0 ? separator : ", ");
 			appendStringInfoString(&text->sql, "t.");
-			sqlite_append_name(&text->sql, text->table->keys[i]);
+			sqlite_append_name(&text->sql, lfirst(lc));
 		}
-		return text->table->nkeys > 0;
+		return text->table->keys != NIL;
 	}
 	alias = rowid_alias(text);
 	if (alias == NULL)
@@ -227,6 +229,8 @@ append_bounds(SqliteText *text)
 void
 sqlite_compile(SqliteText *text)
 {
+	Assert(!text->query->count ||
+		   (!text->query->limit.present && !text->query->offset.present));
 	resetStringInfo(&text->sql);
 	text->nbinds = 0;
 	appendStringInfoString(&text->sql, "SELECT ");

@@ -206,7 +206,8 @@ value_fits(Candidate candidate, sqlite3_value *value)
 	memset(&column, 0, sizeof(column));
 	column.kind = candidates[candidate].kind;
 	column.typmod = -1;
-	if (!sqlite_value_read(&column, candidates[candidate].storage, value, &datum, &problem))
+	if (!sqlite_value_read(&column, candidates[candidate].storage, value, class,
+						   &datum, &problem))
 		return false;
 	switch (candidate)
 	{

@@ -80,14 +80,15 @@ static bool
 has_numeric_affinity(const SqliteText *text, const SyColumn *column)
 {
 	const char *name;
+	ListCell   *lc;
 
-	if (text->table == NULL || text->table->nnumeric == 0 ||
+	if (text->table == NULL || text->table->numeric == NIL ||
 		(column->kind != SY_TYPE_TEXT && column->kind != SY_TYPE_VARCHAR &&
 		 column->kind != SY_TYPE_BPCHAR))
 		return false;
 	name = sqlite_to_utf8(column->remote_name);
-	for (int i = 0; i < text->table->nnumeric; i++)
-		if (pg_strcasecmp(text->table->numeric[i], name) == 0)
+	foreach(lc, text->table->numeric)
+		if (pg_strcasecmp(lfirst(lc), name) == 0)
 			return true;
 	return false;
 }

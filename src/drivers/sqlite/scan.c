@@ -257,6 +257,7 @@ name_row(SqliteScan *scan)
 	const SqliteTable *table = scan->text.table;
 	const char *name = scan->base.query->table->remote_name;
 	StringInfoData phrase;
+	ListCell   *lc;
 	size_t		length;
 
 	initStringInfo(&phrase);
@@ -266,12 +267,13 @@ name_row(SqliteScan *scan)
 	else if (table->identity == SQLITE_IDENTITY_KEY)
 	{
 		appendStringInfoString(&phrase, "row");
-		for (int i = 0; i < table->nkeys; i++)
+		foreach(lc, table->keys)
 		{
+			int			i = foreach_current_index(lc);
 			sqlite3_value *value = sqlite3_column_value(stmt, scan->identity_at + i);
 			const char *excerpt = sqlite_value_excerpt(value, &length);
 
-			appendStringInfo(&phrase, "%s %s=%.*s", i > 0 ? "," : "", table->keys[i],
+			appendStringInfo(&phrase, "%s %s=%.*s", i > 0 ? "," : "", (char *) lfirst(lc),
 							 (int) Min(length, 40), excerpt);
 		}
 	}
@@ -305,6 +307,7 @@ read_row(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
 	{
 		const SqliteTarget *target = &scan->targets[i];
 		sqlite3_value *value;
+		int			class;
 
 		if (unlikely(target->column == NULL))
 		{
@@ -312,10 +315,10 @@ read_row(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
 			continue;
 		}
 		value = sqlite3_column_value(stmt, target->position);
-		nulls[target->slot] = sqlite3_value_type(value) == SQLITE_NULL;
-		if (nulls[target->slot])
-			continue;
-		if (unlikely(!sqlite_value_read(target->column, target->storage, value,
+		class = sqlite3_value_type(value);
+		nulls[target->slot] = class == SQLITE_NULL;
+		if (class != SQLITE_NULL &&
+			unlikely(!sqlite_value_read(target->column, target->storage, value, class,
 										&values[target->slot], &problem)))
 		{
 			set_value_error(scan, target, &problem, err);
@@ -420,10 +423,11 @@ sqlite_scan_fits(SqliteSession *session, int attnum, sqlite3_value *value)
 	const SyColumn *column;
 	Datum		datum;
 	SyProblem	problem;
+	int			class = sqlite3_value_type(value);
 
 	if (attnum < 1 || attnum > table->natts || table->columns[attnum - 1] == NULL)
 		elog(ERROR, "no column %d in table \"%s\"", attnum, table->name);
 	column = table->columns[attnum - 1];
-	return sqlite3_value_type(value) == SQLITE_NULL ||
-		sqlite_value_read(column, sqlite_storage(column), value, &datum, &problem);
+	return class == SQLITE_NULL ||
+		sqlite_value_read(column, sqlite_storage(column), value, class, &datum, &problem);
 }

@@ -72,10 +72,9 @@ typedef struct SqliteTable
 	char	   *name;			/* as it was asked for, UTF-8 */
 	SqliteIdentity identity;
 	const char *rowid;			/* ROWID: the alias that no column hides */
-	int			nkeys;			/* KEY: names of the primary key's columns */
-	char	  **keys;
-	int			nnumeric;		/* columns that turn text into numbers */
-	char	  **numeric;
+	List	   *keys;			/* KEY: of char *, the primary key's columns */
+	List	   *numeric;		/* of char *: columns that turn text into
+								 * numbers */
 } SqliteTable;
 
 /* A prepared statement, in use by a scan or kept for the next one. */
@@ -291,7 +290,8 @@ extern void sqlite_bind_int(SqliteText *text, int64 value);
 
 /* value.c */
 extern bool sqlite_value_read(const SyColumn *column, SqliteStorage storage,
-							  sqlite3_value *value, Datum *result, SyProblem *problem);
+							  sqlite3_value *value, int class, Datum *result,
+							  SyProblem *problem);
 extern const char *sqlite_value_class(sqlite3_value *value);
 extern char *sqlite_value_excerpt(sqlite3_value *value, size_t *length);
 

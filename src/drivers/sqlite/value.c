@@ -375,14 +375,13 @@ read_decimal(const SyColumn *column, sqlite3_value *value, int class,
 }
 
 /*
- * Read a value that is not NULL as "column" holds it, strictly.  Allocates
- * in CurrentMemoryContext.  False: "problem" says why it does not fit.
+ * Read a value of storage class "class", not NULL, as "column" holds it,
+ * strictly.  Allocates in CurrentMemoryContext.  False: "problem" says why it does not fit.
  */
 bool
 sqlite_value_read(const SyColumn *column, SqliteStorage storage,
-				  sqlite3_value *value, Datum *result, SyProblem *problem)
+				  sqlite3_value *value, int class, Datum *result, SyProblem *problem)
 {
-	int			class = sqlite3_value_type(value);
 	const char *text;
 	int			length;
 
