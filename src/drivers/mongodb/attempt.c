@@ -300,6 +300,11 @@ mongo_attempt_command(MongoSession *session, MongoJob *job)
 	char		host[MONGO_HOST_SIZE];
 	uint32		server_id;
 
+	if (job->mode == MONGO_READ_TRANSACTION && !session->primary_only)
+	{
+		mongo_failure_note(session, MONGO_FAULT_READ_PREFERENCE, NULL);
+		return false;
+	}
 	if (!mongo_attempt_reach(session, job->server_id, job->mode == MONGO_READ_TRANSACTION,
 							 &server_id, host) ||
 		!mongo_decide_mode(session, job) ||
