@@ -88,6 +88,10 @@ run_regress()
 	[ $# -gt 0 ] || return
 	as_user mkdir -p "$SY_TMP/out"
 	rm -rf "$SY_TMP/out/results"
+	# Without an expected output the whole run would end there.
+	for name in "$@"; do
+		[ -e "$input/expected/$name.out" ] || : >"$input/expected/$name.out"
+	done
 	as_user "$program" --inputdir="$input" --outputdir="$SY_TMP/out" --bindir="$SY_BINDIR" \
 		--dbname=regress_switchyard --max-concurrent-tests=1 "$@" >"$log" 2>&1
 	bad=0

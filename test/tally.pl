@@ -1,7 +1,9 @@
 #!/usr/bin/perl
 # Run programs that speak TAP and count their assertions.
 #
-#	tally.pl SUMMARY LOGDIR -- FILE ... 		Perl files, and pgTAP scripts (.sql)
+#	tally.pl SUMMARY LOGDIR -- FILE ...
+#
+# Files are Perl (.pl), pgTAP scripts (.sql), or programs.
 #
 # Prints one line per file, and of failed files the failed assertions and the
 # end of the log, which is kept in LOGDIR.  Appends "passed failed" to
@@ -24,6 +26,7 @@ sub command_of
 
 	return ['psql', '-XtAq', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-f', $file]
 	  if $file =~ /\.sql$/;
+	return [$file] unless $file =~ /\.pl$/;
 	return ['perl', (map { "-I$_" } grep { length } split /:/, $ENV{SY_PERL5LIB} // ''), $file];
 }
 
