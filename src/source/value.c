@@ -512,11 +512,10 @@ sy_value_from_unix_us(const SyColumn *column, SyTypeKind kind, int64 us,
 }
 
 /*
- * Write an excerpt of a value: printable characters as they are, anything
- * else as \xNN; at most EXCERPT_MAX_BYTES of the value.  Returns "out".
+ * Write an excerpt of a value; see value.h.
  */
-static const char *
-escape_excerpt(const char *value, size_t length, char *out)
+const char *
+sy_value_excerpt(const char *value, size_t length, char out[SY_VALUE_EXCERPT_SIZE])
 {
 	size_t		limit = Min(length, EXCERPT_MAX_BYTES);
 	char	   *to = out;
@@ -551,16 +550,17 @@ sy_value_error(SyError *err, const SyColumn *column, const SyProblem *problem,
 			   const char *type, const char *excerpt, size_t length,
 			   const char *row)
 {
-	char		text[4 * EXCERPT_MAX_BYTES + 4];
+	char		text[SY_VALUE_EXCERPT_SIZE];
 	const char *colon = problem->reason ? ": " : "";
 	const char *reason = problem->reason ? problem->reason : "";
 
 	sy_error_set(err, SY_ERROR_REQUEST, problem->sqlstate,
 				 "cannot convert %s value to column \"%s\" of type %s",
-				 type, column->name, column->type_name);
+				 type, pg_server_to_any(column->name, strlen(column->name), PG_UTF8),
+				 column->type_name);
 	if (excerpt != NULL)
 		sy_error_detail(err, "Value \"%s\" in %s%s%s.",
-						escape_excerpt(excerpt, length, text), row, colon, reason);
+						sy_value_excerpt(excerpt, length, text), row, colon, reason);
 	else
 		sy_error_detail(err, "In %s%s%s.", row, colon, reason);
 }

@@ -67,10 +67,19 @@ extern bool sy_value_from_unix_us(const SyColumn *column, SyTypeKind kind, int64
 								  Datum *result, SyProblem *problem);
 
 /*
- * Fill "err" for a value that does not fit.  "type" is the remote type's name
+ * Write an excerpt of a value, ended by NUL, into "out": printable characters
+ * of UTF-8 as they are, anything else as \xNN, at most 64 bytes of the value.
+ * Returns "out".
+ */
+#define SY_VALUE_EXCERPT_SIZE	(4 * 64 + 4)
+extern const char *sy_value_excerpt(const char *value, size_t length,
+									char out[SY_VALUE_EXCERPT_SIZE]);
+
+/*
+ * Fill "err" for a value that does not fit, in UTF-8.  "type" is the remote type's name
  * ("TEXT", "Double"); "excerpt" (length bytes, may be NULL) is shown escaped
  * and cut at 64 bytes; "row" says which row it is, a phrase such as
- * "document _id 5" or "row rowid=7 of table \"t\"".
+ * "document _id 5" or "row rowid=7 of table \"t\"", in UTF-8.
  */
 extern void sy_value_error(SyError *err, const SyColumn *column, const SyProblem *problem,
 						   const char *type, const char *excerpt, size_t length,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * error.c
- *	  From SQLite's result codes to error records.
+ *	  From SQLite's result codes to error records, whose texts are UTF-8.
  *
  * IDENTIFICATION
  *	  src/drivers/sqlite/error.c
@@ -84,13 +84,13 @@ set_canceled(SqliteSession *session, SyError *err)
 	session->timed_out = false;
 }
 
-/* A table that a query names is not there. */
+/* A table that a query names (in UTF-8) is not there. */
 void
 sqlite_error_missing_table(SqliteSession *session, const char *name, SyError *err)
 {
 	sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_UNDEFINED_TABLE,
 				 "table \"%s\" does not exist in source \"%s\"",
-				 name, session->base.source->name);
+				 name, sqlite_to_utf8(session->base.source->name));
 	sy_error_hint(err, "Import the schema again, or correct the foreign table's option \"table\".");
 }
 
@@ -122,12 +122,12 @@ sqlite_error_set(SqliteSession *session, SyError *err)
 	{
 		sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_FDW_COLUMN_NAME_NOT_FOUND,
 					 "column \"%s\" does not exist in source \"%s\"",
-					 strncmp(text + 16, "t.", 2) == 0 ? text + 18 : text + 16, source->name);
+					 strncmp(text + 16, "t.", 2) == 0 ? text + 18 : text + 16, sqlite_to_utf8(source->name));
 		sy_error_hint(err, "Import the schema again, or correct the column's option \"column_name\".");
 		return;
 	}
 	sy_error_set(err, meaning->cls, meaning->sqlstate,
-				 "could not read from source \"%s\"", source->name);
+				 "could not read from source \"%s\"", sqlite_to_utf8(source->name));
 	sy_error_detail(err, "SQLite says: %s (code %d).", text, code);
 	if (meaning->hint)
 		sy_error_hint(err, "%s", meaning->hint);

@@ -249,14 +249,15 @@ read_identity(SqliteScan *scan, Datum *result)
 	return true;
 }
 
-/* A phrase that tells the present row from others, palloc'd. */
+/* A phrase that tells the present row from others, in UTF-8, palloc'd. */
 static char *
 name_row(SqliteScan *scan)
 {
 	sqlite3_stmt *stmt = scan->statement->stmt;
 	const SqliteTable *table = scan->text.table;
-	const char *name = scan->base.query->table->remote_name;
+	const char *name = sqlite_to_utf8(scan->base.query->table->remote_name);
 	StringInfoData phrase;
+	char		excerpt[SY_VALUE_EXCERPT_SIZE];
 	ListCell   *lc;
 	size_t		length;
 
@@ -271,10 +272,10 @@ name_row(SqliteScan *scan)
 		{
 			int			i = foreach_current_index(lc);
 			sqlite3_value *value = sqlite3_column_value(stmt, scan->identity_at + i);
-			const char *excerpt = sqlite_value_excerpt(value, &length);
+			const char *bytes = sqlite_value_excerpt(value, &length);
 
-			appendStringInfo(&phrase, "%s %s=%.*s", i > 0 ? "," : "", (char *) lfirst(lc),
-							 (int) Min(length, 40), excerpt);
+			appendStringInfo(&phrase, "%s %s=%s", i > 0 ? "," : "", (char *) lfirst(lc),
+							 sy_value_excerpt(bytes, length, excerpt));
 		}
 	}
 	else
