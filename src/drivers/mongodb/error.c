@@ -274,7 +274,7 @@ mongo_fill_server(const MongoSession *session, const MongoFailure *failure, SyEr
 		sy_error_hint(err, "Keep transactions in REPEATABLE READ short, or declare them READ ONLY.");
 	}
 	if (code == 167)
-		sy_error_hint(err, "The collection is a view with a collation of its own: set switchyard.enable_pushdown to off for this query.");
+		sy_error_hint(err, "The collection is a view with a collation of its own.  Run the query again: its text will be compared here.");
 }
 
 /* What a remote transaction would need and does not have here. */

@@ -63,6 +63,9 @@ extern const char *mongo_check_column(const SyTable *table, const SyColumn *colu
 extern SyShip mongo_ship(const SyTable *table, const SyNode *leaf);
 extern bool mongo_ship_order(const SyTable *table, const SyOrder *order, int position);
 
+/* The server refused the simple collation for this table (code 167). */
+extern void mongo_ship_leave_text(Oid relid);
+
 /*
  * compile.c
  *

@@ -12,6 +12,9 @@
 
 #include "session.h"
 
+/* The server's code when a view refuses to have its collation overridden. */
+#define VIEW_HAS_COLLATION	167
+
 typedef struct MongoScan
 {
 	SyScan		base;			/* first */
@@ -79,6 +82,8 @@ mongo_scan_start_more(SyScan *base, SyError *err)
 	SyProgress	progress = mongo_cursor_start(scan->cursor, err);
 
 	mongo_scan_count(scan);
+	if (progress == SY_FAILED && scan->cursor->failure.error.code == VIEW_HAS_COLLATION)
+		mongo_ship_leave_text(base->query->table->relid);
 	return progress;
 }
 

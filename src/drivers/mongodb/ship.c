@@ -17,6 +17,8 @@
 
 #include "access/detoast.h"
 #include "mb/pg_wchar.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
 
 /* Sort keys that the server takes, two for each of ours. */
 #define MAX_ORDERS		16
@@ -29,6 +31,13 @@
 
 /* ObjectIds as text. */
 #define OBJECTID_DIGITS	24
+
+/*
+ * Foreign tables, by OID, of views that have a collation of their own: the
+ * server does not compare their strings by bytes, and cannot be told to.
+ * Found out by trying; kept until the backend ends.
+ */
+static List *collated_views = NIL;
 
 /* Is the kind one that a column can have, by itself or as array element? */
 static bool
@@ -203,6 +212,33 @@ ship_like(const SyNode *leaf)
 	return if_checkable(column);
 }
 
+/* Must the server be kept from comparing the column's strings? */
+static bool
+is_collated(const SyTable *table, const SyColumn *column)
+{
+	return list_member_oid(collated_views, table->relid) && is_text(column->kind) &&
+		!mongo_field_is_objectid(column);
+}
+
+/*
+ * Remember that a table is a view with a collation of its own, and have plans
+ * made anew.
+ */
+void
+mongo_ship_leave_text(Oid relid)
+{
+	MemoryContext old;
+
+	if (list_member_oid(collated_views, relid))
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	collated_views = lappend_oid(collated_views, relid);
+	MemoryContextSwitchTo(old);
+
+	/* A message would be lost with the transaction, which is about to fail. */
+	InvalidateSystemCaches();
+}
+
 /* May this leaf of a filter be sent? */
 SyShip
 mongo_ship(const SyTable *table, const SyNode *leaf)
@@ -212,6 +248,8 @@ mongo_ship(const SyTable *table, const SyNode *leaf)
 	if (leaf->kind == SY_NODE_NULLTEST)
 		return leaf->negated ? if_checkable(leaf->column) : SY_SHIP_EXACT;
 	if (is_text(leaf->column->kind) && leaf->collation == SY_COLLATION_NONDETERMINISTIC)
+		return SY_SHIP_LOCAL;
+	if (leaf->kind != SY_NODE_LIKE && is_collated(table, leaf->column))
 		return SY_SHIP_LOCAL;
 	switch (leaf->kind)
 	{
@@ -242,7 +280,7 @@ mongo_ship_order(const SyTable *table, const SyOrder *order, int position)
 	const SyColumn *column = order->column;
 
 	if (position >= MAX_ORDERS || mongo_field_address(column) == NULL ||
-		!sorts_by_bytes(column, order->collation))
+		!sorts_by_bytes(column, order->collation) || is_collated(table, column))
 		return false;
 	return column->kind != SY_TYPE_NUMERIC && mongo_domain_checkable(column);
 }
