@@ -158,14 +158,15 @@ mongo_cursor_set_snapshot(MongoSession *session, const bson_iter_t *time)
 static bool
 mongo_cursor_open_batch(MongoCursor *cursor, MongoBatch *batch)
 {
+	bson_iter_t top;
 	bson_iter_t iter;
 	bool		first = cursor->state != MONGO_CURSOR_READING;
 	bool		have_id = false;
 	bool		have_rows = false;
 	bool		have_name = !first;
 
-	if (!bson_iter_init_find(&iter, &batch->reply, "cursor") ||
-		!BSON_ITER_HOLDS_DOCUMENT(&iter) || !bson_iter_recurse(&iter, &iter))
+	if (!bson_iter_init_find(&top, &batch->reply, "cursor") ||
+		!BSON_ITER_HOLDS_DOCUMENT(&top) || !bson_iter_recurse(&top, &iter))
 		return false;
 	while (bson_iter_next(&iter))
 	{
