@@ -114,7 +114,7 @@ sqlite_session_key(const SySource *source, SySessionKey *key, SyError *err)
 	return true;
 }
 
-static const SyDriver sqlite_driver = {
+const SyDriver sqlite_driver = {
 	.abi = SY_DRIVER_ABI,
 	.name = "sqlite",
 	.caps = SY_CAP_SNAPSHOT_SESSION | SY_CAP_FILES,

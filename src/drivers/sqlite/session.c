@@ -277,7 +277,7 @@ sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err)
 		sqlite_session_close(&session->base);
 		return NULL;
 	}
-	session->base.driver = sy_sqlite_driver(sqlite_host);
+	session->base.driver = &sqlite_driver;
 	return &session->base;
 }
 

@@ -232,6 +232,7 @@ typedef struct SqliteScan
 
 /* driver.c */
 extern const SyHost *sqlite_host;
+extern const SyDriver sqlite_driver;
 extern const SyDriver *sy_sqlite_driver(const SyHost *host);
 extern bool sqlite_option_bool(const SyOptions *options, const char *name);
 
