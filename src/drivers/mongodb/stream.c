@@ -250,6 +250,7 @@ mongo_stream_poll(mongoc_stream_poll_t *streams, size_t nstreams, int32_t timeou
 	return (ssize_t) nstreams;
 }
 
+/* Close the descriptor; a raw stream has none of its own. */
 static int	MONGO_CALLBACK
 mongo_stream_close(mongoc_stream_t *base)
 {
@@ -310,12 +311,14 @@ mongo_stream_check_closed(mongoc_stream_t *base)
 	return n == 0 || (n < 0 && !mongo_would_block(errno));
 }
 
+/* A refusal is to look like a time-out: see the file's head. */
 static bool MONGO_CALLBACK
 mongo_stream_timed_out(mongoc_stream_t *base)
 {
 	return ((MongoStream *) base)->wire->refusal != MONGO_ACCEPTED;
 }
 
+/* Did the last read or write fail only because it would have had to wait? */
 static bool MONGO_CALLBACK
 mongo_stream_should_retry(mongoc_stream_t *base)
 {
