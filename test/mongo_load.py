@@ -121,6 +121,7 @@ def load_pushdown(db):
     # Comparisons are by bytes, whatever the collection's own collation says.
     folded = db.create_collection("folded", collation={"locale": "en", "strength": 1})
     folded.insert_many([{"_id": n, "t": text} for n, text in enumerate(["a", "A", "á", "b", "B"])])
+    db.command("create", "folded_view", viewOn="folded", pipeline=[], collation={"locale": "en", "strength": 1})
     db["long"].insert_many([{"_id": 1, "t": "a" + "x" * 630 + "b"}, {"_id": 2, "t": "a" + "x" * 300000 + "b"}, {"_id": 3, "t": "x" * 300000},
                             {"_id": 4, "t": "ab" * 200}])
 
