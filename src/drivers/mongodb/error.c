@@ -243,10 +243,15 @@ mongo_fill_refused(const MongoSession *session, const MongoFailure *failure, SyE
 							source->query_timeout_ms);
 			sy_error_hint(err, "The limit is option \"query_timeout\".");
 			break;
-		default:
+		case MONGO_INTERRUPTED:
 			sy_error_set(err, SY_ERROR_CANCELED, ERRCODE_QUERY_CANCELED,
 						 "could not read from source \"%s\"", source->name);
 			sy_error_detail(err, "The operation was given up.");
+			break;
+		default:
+			sy_error_set(err, SY_ERROR_CANCELED, ERRCODE_CONNECTION_FAILURE,
+						 "could not read from source \"%s\"", source->name);
+			sy_error_detail(err, "More rows were on their way when another statement was canceled.");
 			break;
 	}
 }
