@@ -1,0 +1,244 @@
+"""Fill the sources and the local copies.
+
+Sources are filled through their own clients, local copies from the texts of
+the values, so that no line of switchyard takes part in what is expected.
+
+Schema f holds foreign tables, schema l local ones.  For each driver:
+    t_<driver>_all      every column, many rows
+    t_<driver>_none     the same columns, no row
+    t_<driver>_bad_<c>  id, x, g: x is of one of the columns, and in one row
+                        outside of its domain
+The local copies of the last kind hold the rows once for each "variant": 0
+without the bad row, the others with a good value in its place.
+"""
+import os
+import sqlite3
+
+import pymongo
+from bson.raw_bson import RawBSONDocument
+
+import columns as c
+import values as v
+
+ROWS = 220
+BAD_ID = 4
+GOOD_IDS = (1, 2, 3, 5, 6, 7)
+VARIANTS = 4
+MONGO_DATABASE = "differential"
+
+
+class Table:
+    """A foreign table with its local copy."""
+
+    def __init__(self, driver, name, columns):
+        self.driver = driver
+        self.name = name
+        self.columns = columns
+
+    def named(self, name):
+        """The column of this name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+class BadTable(Table):
+    """A foreign table that has one bad value, which changes."""
+
+    def __init__(self, driver, column, dice):
+        options = {key: value for key, value in column.options.items() if key != "column_name"}
+        self.x = c.Column("x", column.type, column.pairs, column.decl, column.bad, **options)
+        super().__init__(driver, "t_%s_bad_%s" % (driver, column.name), [self.x, good_column()])
+        self.choices = [dice.choice([pair for pair in column.pairs if pair[0] is not None]) for _ in GOOD_IDS]
+        self.choices[dice.randrange(len(self.choices))] = (None, None)
+
+    def stored_rows(self):
+        """(id, stored values) of the good rows."""
+        return [(number, (pair[1], number % 3)) for number, pair in zip(GOOD_IDS, self.choices)]
+
+    def local_rows(self):
+        """The rows of the local copy, as texts."""
+        texts = self.x.texts
+        substitutes = [None] + [texts[i * (len(texts) - 1) // (VARIANTS - 2)] for i in range(VARIANTS - 1)]
+        for variant in range(VARIANTS + 1):
+            yield from ([str(variant), str(number), pair[0], str(number % 3)] for number, pair in zip(GOOD_IDS, self.choices))
+            if variant > 0:
+                yield [str(variant), str(BAD_ID), substitutes[variant - 1], str(BAD_ID % 3)]
+
+
+def good_column():
+    """A column beside the bad one."""
+    return c.Column("g", "int4", [(str(n), n) for n in (1, 2, 3, None) if n is not None], "INTEGER")
+
+
+def pick_rows(columns, count, dice):
+    """Rows of (text, stored) pairs; each value of each column comes at least once, if there is room."""
+    decks = []
+    for column in columns:
+        deck = list(column.pairs)
+        dice.shuffle(deck)
+        deck = deck[:count]
+        while len(deck) < count:
+            deck.append((None, None) if dice.random() < 0.15 else dice.choice(column.pairs))
+        dice.shuffle(deck)
+        decks.append(deck)
+    return list(zip(*decks))
+
+
+# --------------------------------------------------------------- sources
+
+
+def insert_sqlite(db, name, number, row):
+    """Insert a row of stored values."""
+    texts = [isinstance(stored, c.Invalid) for stored in row]
+    db.execute("INSERT INTO %s VALUES (%d%s)" % (name, number, "".join(", CAST(? AS TEXT)" if text else ", ?" for text in texts)),
+               [stored.data if text else stored for text, stored in zip(texts, row)])
+
+
+def fill_sqlite(db, name, columns, rows, first=1):
+    """Create and fill a table; rows are of stored values."""
+    db.execute("CREATE TABLE %s (id INTEGER PRIMARY KEY%s)" % (
+        name, "".join(", %s %s" % (column.name, column.decl) for column in columns)))
+    for number, row in rows:
+        insert_sqlite(db, name, number, row)
+    for column in columns:
+        if "key" in column.options:
+            db.execute("CREATE INDEX %s_%s ON %s (%s)" % (name, column.name, name, column.name))
+
+
+def mongo_document(number, columns, row):
+    """The document of a row; NULL is null, undefined or missing by turns."""
+    fields = {"_id": number}
+    for i, (column, stored) in enumerate(zip(columns, row)):
+        if stored is None:
+            stored = [None, v.ABSENT, v.UNDEFINED, v.ABSENT][(number + i) % 4]
+        path = column.options.get("path")
+        if isinstance(stored, c.Parent):
+            fields[path.split(".")[0]] = stored.value
+            continue
+        if path is None:
+            fields[column.options.get("column_name", column.name)] = stored
+            continue
+        for step in reversed(path.split(".")[1:]):
+            stored = {step: stored}
+        # Parents may be missing or be no documents too.
+        if list(stored.values())[0] is v.ABSENT and number % 3 == 0:
+            stored = [5, "x", v.ABSENT, None][number % 4]
+        fields[path.split(".")[0]] = stored
+    return RawBSONDocument(v.document(fields))
+
+
+def fill_mongo(db, name, columns, rows, collation=None):
+    """Create and fill a collection, with a collation that must not matter."""
+    db.create_collection(name, **({"collation": {"locale": "en", "strength": 2}} if collation else {}))
+    documents = [mongo_document(number, columns, row) for number, row in rows]
+    if documents:
+        db[name].insert_many(documents)
+    for column in columns:
+        if "key" in column.options:
+            db[name].create_index(column.name)
+
+
+class Sources:
+    """The SQLite file and the MongoDB database, filled by a seed."""
+
+    def __init__(self, directory, mongo_port, dice, drivers):
+        self.directory = directory
+        self.mongo_port = mongo_port
+        self.file = os.path.join(directory, "differential_%d.db" % os.getpid())
+        self.tables = {}
+        self.bad = {}
+        self.rows = {}
+        for driver in drivers:
+            columns = c.sqlite_columns() if driver == "sqlite" else c.mongo_columns()
+            everything = Table(driver, "t_%s_all" % driver, columns)
+            nothing = Table(driver, "t_%s_none" % driver, columns)
+            self.tables[driver] = [everything, nothing]
+            self.rows[everything.name] = pick_rows(columns, ROWS, dice)
+            self.rows[nothing.name] = []
+            self.bad[driver] = [BadTable(driver, column, dice) for column in columns if column.bad]
+        if "sqlite" in drivers:
+            self.sqlite = sqlite3.connect(self.file, isolation_level=None)
+            self.load_sqlite()
+        if "mongodb" in drivers:
+            self.client = pymongo.MongoClient("127.0.0.1", mongo_port, directConnection=True)
+            self.load_mongo()
+
+    def stored_rows(self, table):
+        """(id, stored values) of a table of the source."""
+        if isinstance(table, BadTable):
+            return table.stored_rows()
+        return [(i + 1, [stored for _, stored in row]) for i, row in enumerate(self.rows[table.name])]
+
+    def load_sqlite(self):
+        """Write the file."""
+        self.sqlite.execute("BEGIN")
+        for table in self.tables["sqlite"] + self.bad["sqlite"]:
+            fill_sqlite(self.sqlite, table.name, table.columns, self.stored_rows(table))
+        self.sqlite.execute("COMMIT")
+
+    def load_mongo(self):
+        """Write the collections."""
+        self.client.drop_database(MONGO_DATABASE)
+        for i, table in enumerate(self.tables["mongodb"] + self.bad["mongodb"]):
+            fill_mongo(self.client[MONGO_DATABASE], table.name, table.columns, self.stored_rows(table), i % 2 == 0)
+
+    def put_bad(self, table, stored):
+        """Store the bad value of a table."""
+        row = (BAD_ID, (stored, BAD_ID % 3))
+        if table.driver == "sqlite":
+            self.sqlite.execute("DELETE FROM %s WHERE id = %d" % (table.name, BAD_ID))
+            insert_sqlite(self.sqlite, table.name, *row)
+        else:
+            collection = self.client[MONGO_DATABASE][table.name]
+            collection.delete_one({"_id": BAD_ID})
+            collection.insert_one(mongo_document(row[0], table.columns, row[1]))
+
+    def remove(self):
+        """Remove them."""
+        if "sqlite" in self.tables:
+            self.sqlite.close()
+            os.unlink(self.file)
+        if "mongodb" in self.tables:
+            self.client.drop_database(MONGO_DATABASE)
+
+    # ------------------------------------------------------------ PostgreSQL
+
+    def create_servers(self, cursor):
+        """Extension, servers, schemas."""
+        cursor.execute("CREATE EXTENSION switchyard")
+        cursor.execute("CREATE SCHEMA f")
+        cursor.execute("CREATE SCHEMA l")
+        cursor.execute("CREATE COLLATION l.blind (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false)")
+        if "sqlite" in self.tables:
+            cursor.execute("CREATE SERVER sqlite FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s')" % self.file)
+        if "mongodb" in self.tables:
+            cursor.execute("CREATE SERVER mongodb FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS "
+                           "(uri 'mongodb://127.0.0.1:%d/?replicaSet=rs0', database '%s')" % (self.mongo_port, MONGO_DATABASE))
+
+    def create_tables(self, cursor):
+        """Foreign tables and their local copies."""
+        for driver, tables in self.tables.items():
+            identity = "id int8 OPTIONS (%skey 'true')" % ("" if driver == "sqlite" else "column_name '_id', ")
+            option = "\"table\"" if driver == "sqlite" else "collection"
+            for table in tables + self.bad[driver]:
+                cursor.execute("CREATE FOREIGN TABLE f.%s (%s) SERVER %s OPTIONS (%s '%s')" % (
+                    table.name, ", ".join([identity] + [column.definition(True) for column in table.columns]), driver, option, table.name))
+            for table in tables:
+                local_copy(cursor, table.name, table.columns,
+                           [[str(i + 1)] + [text for text, _ in row] for i, row in enumerate(self.rows[table.name])])
+            for table in self.bad[driver]:
+                cursor.execute("CREATE TABLE l.%s (variant int, id int8, x %s, g int4)" % (table.name, table.x.type))
+                insert(cursor, table.name, list(table.local_rows()))
+
+
+def insert(cursor, name, rows):
+    """Insert rows of texts."""
+    if rows:
+        line = "(%s)" % ",".join(["%s"] * len(rows[0]))
+        cursor.execute("INSERT INTO l.%s VALUES %s" % (name, ",".join([line] * len(rows))), [text for row in rows for text in row])
+
+
+def local_copy(cursor, name, columns, rows):
+    """A heap table with the same rows."""
+    cursor.execute("CREATE TABLE l.%s (%s)" % (name, ", ".join(["id int8 PRIMARY KEY"] + [column.definition(False) for column in columns])))
+    insert(cursor, name, rows)
+    cursor.execute("ANALYZE l.%s" % name)

@@ -1,0 +1,35 @@
+#!/bin/bash
+# make soak: the differential test at length, with a seed of its own each time.
+#
+#	CASES=N		for each driver; default 1000000
+#	SEED=N		to run again what failed
+# shellcheck source=test/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ "${MONGOD:-}" != none ] || die "MONGOD=none is for the demo: the tests need a real mongod"
+prepare_packages check
+prepare_mongod
+mirror_sources
+build_mirror || die "the build failed"
+private_directory
+mongod_for_user
+private_postgres
+start_cluster soak "shared_preload_libraries = 'switchyard'"
+cp -r "$SY_BUILD/tree/test" "$SY_TMP/test"
+as_user mkdir "$SY_TMP/files"
+SY_MONGO_PORT=$(as_user "$SY_PYTHON" "$SY_TMP/test/mongod.py" start --dir "$SY_TMP/mongo") ||
+	die "could not start the private mongod"
+export SY_MONGO_PORT SY_TEST_DIR=$SY_TMP/files LC_ALL=C.UTF-8
+
+# In pieces, so that each has other rows, and the first failure is not far.
+cases=${CASES:-1000000}
+seed=${SEED:-$(date +%s)}
+piece=20000
+while [ "$cases" -gt 0 ]; do
+	[ "$cases" -ge $piece ] || piece=$cases
+	as_user "$SY_TMP/test/differential/run" --cases "$piece" --seed "$seed" | grep -v '^# pushed'
+	[ "${PIPESTATUS[0]}" = 0 ] || die "failed with SEED=$seed CASES=$piece"
+	cases=$((cases - piece))
+	seed=$((seed + 1))
+done
+say "soak: nothing found"
