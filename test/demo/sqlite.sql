@@ -9,7 +9,7 @@ CREATE SERVER archive FOREIGN DATA WRAPPER switchyard_sqlite
 CREATE SERVER people FOREIGN DATA WRAPPER switchyard_sqlite
 	OPTIONS (path :'people', read_only 'true');
 CREATE SCHEMA archive;
-IMPORT FOREIGN SCHEMA main FROM SERVER archive INTO archive;
+IMPORT FOREIGN SCHEMA main LIMIT TO (files) FROM SERVER archive INTO archive;
 IMPORT FOREIGN SCHEMA main FROM SERVER people INTO public;
 SELECT table_schema || '.' || table_name AS "table", string_agg(column_name || ' ' || data_type, ', ' ORDER BY ordinal_position) AS columns
 	FROM information_schema.columns WHERE table_schema IN ('archive', 'public') GROUP BY 1 ORDER BY 1;
@@ -32,14 +32,19 @@ SELECT p.name, count(*) AS files, pg_size_pretty(sum(f.bytes)) AS size
 
 \echo
 \echo :bold'4. A statement_timeout strikes on time, also inside SQLite':plain
-\echo 'The view every_number of that file never ends.  See the time of the failing statement.'
+\echo 'The view every_number of that file never ends; here it is declared by hand.  See the time of the failing'
+\echo 'statement.'
 \echo
+CREATE FOREIGN TABLE every_number (i bigint) SERVER archive;
 SET statement_timeout = '500ms';
 \set ON_ERROR_STOP 0
 \timing on
-SELECT count(*) FROM archive.every_number;
+SELECT count(*) FROM every_number;
 \timing off
 \set struck :ERROR
 \set ON_ERROR_STOP 1
-SELECT CASE WHEN :'struck' = 'true' THEN 'the session goes on' ELSE (1 / 0)::text END AS "and then";
+\set ECHO none
+SELECT 1 / (:'struck' = 'true')::int AS as_expected \gset
+\set ECHO queries
 RESET statement_timeout;
+SELECT count(*) AS "the session goes on" FROM archive.files WHERE kind = 'voice';
