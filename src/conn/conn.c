@@ -170,6 +170,33 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/*
+ * Resource owner callback.  The cursors of a query that failed are closed
+ * with the subtransaction that it failed in.  Its memory may live on, in a
+ * portal that will not run again, and must not keep the session in use.
+ */
+static void
+at_resource_release(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
+{
+	dlist_iter	iter;
+
+	if (phase != RESOURCE_RELEASE_BEFORE_LOCKS || is_commit)
+		return;
+	dlist_foreach(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+		dlist_mutable_iter at;
+
+		dlist_foreach_modify(at, &conn->cursors)
+		{
+			SyCursor   *cursor = dlist_container(SyCursor, node, at.cur);
+
+			if (cursor->resowner == CurrentResourceOwner)
+				sy_guard_release(cursor->guard);
+		}
+	}
+}
+
 /* Exit callback: nothing may stay behind at a source. */
 static void
 at_backend_exit(int code, Datum arg)
@@ -194,6 +221,7 @@ register_callbacks(void)
 	if (callbacks_registered)
 		return;
 	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterResourceReleaseCallback(at_resource_release, NULL);
 	before_shmem_exit(at_backend_exit, (Datum) 0);
 	callbacks_registered = true;
 }

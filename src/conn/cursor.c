@@ -44,6 +44,7 @@ sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
 	cursor->conn = conn;
 	cursor->cxt = scan_cxt;
 	cursor->guard = guard;
+	cursor->resowner = CurrentResourceOwner;
 	cursor->state = SY_DONE;
 	cursor->drain = drain;
 	cursor->owner = owner;
@@ -69,7 +70,7 @@ sy_cursor_close(SyCursor *cursor)
 static void
 table_context(void *arg)
 {
-	const SyTable *table = ((SyCursor *) arg)->scan->query->table;
+	const SyTable *table = (const SyTable *) arg;
 
 	errcontext("foreign table \"%s.%s\"", table->schema, table->name);
 }
@@ -96,7 +97,7 @@ sy_cursor_try_start(SyCursor *cursor)
 	SyError		err;
 
 	context.callback = table_context;
-	context.arg = cursor;
+	context.arg = (void *) cursor->scan->query->table;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
@@ -114,27 +115,49 @@ sy_cursor_try_start(SyCursor *cursor)
 	return cursor->state;
 }
 
+/* One step towards the next row, failures included. */
+static SyProgress
+next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
+{
+	ErrorContextCallback context;
+
+	context.callback = table_context;
+	context.arg = (void *) cursor->scan->query->table;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
+	err->cls = SY_ERROR_NONE;
+	cursor->starting = false;
+	cursor->state = SY_FAILED;
+	cursor->state = cursor->conn->driver->scan_next(cursor->scan, values, nulls, err);
+
+	error_context_stack = context.previous;
+	return cursor->state;
+}
+
+/* Throw an error that came back from reading a table. */
+void
+sy_cursor_throw(const SyTable *table, const SyError *err)
+{
+	ErrorContextCallback context;
+
+	context.callback = table_context;
+	context.arg = (void *) table;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	sy_conn_throw(err);
+}
+
 /* One step towards the next row; failures are thrown. */
 SyProgress
 sy_cursor_try_next(SyCursor *cursor, Datum *values, bool *nulls)
 {
-	ErrorContextCallback context;
 	SyError		err;
+	SyProgress	progress = next_step(cursor, values, nulls, &err);
 
-	context.callback = table_context;
-	context.arg = cursor;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-
-	err.cls = SY_ERROR_NONE;
-	cursor->starting = false;
-	cursor->state = SY_FAILED;
-	cursor->state = cursor->conn->driver->scan_next(cursor->scan, values, nulls, &err);
-	if (cursor->state == SY_FAILED)
-		sy_conn_throw(&err);
-
-	error_context_stack = context.previous;
-	return cursor->state;
+	if (progress == SY_FAILED)
+		sy_cursor_throw(cursor->scan->query->table, &err);
+	return progress;
 }
 
 /* Wait until a blocked cursor can go on; counts the time if asked to. */
@@ -166,6 +189,20 @@ sy_cursor_next(SyCursor *cursor, Datum *values, bool *nulls)
 	while ((progress = sy_cursor_try_next(cursor, values, nulls)) == SY_BLOCKED)
 		wait_for(cursor);
 	return progress == SY_ROW;
+}
+
+/* The next row, the end, or what the source did wrong; throws interrupts. */
+SyProgress
+sy_cursor_read(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
+{
+	SyProgress	progress;
+
+	CHECK_FOR_INTERRUPTS();
+	while ((progress = next_step(cursor, values, nulls, err)) == SY_BLOCKED)
+		wait_for(cursor);
+	if (progress == SY_FAILED && err->cls == SY_ERROR_CANCELED)
+		CHECK_FOR_INTERRUPTS();
+	return progress;
 }
 
 /* What a blocked cursor waits for. */

@@ -11,6 +11,8 @@
 #ifndef SY_CURSOR_H
 #define SY_CURSOR_H
 
+#include "utils/resowner.h"
+
 #include "conn/conn.h"
 #include "pushdown/query.h"
 
@@ -18,8 +20,10 @@ typedef struct SyCursor SyCursor;
 
 /*
  * Reads all remaining rows of a cursor into its owner's keeping, because its
- * session is needed for a later statement.  May throw.  sy_conn_use() closes
- * the cursor afterwards.
+ * session is needed for a later statement.  sy_conn_use() closes the cursor
+ * afterwards.  What the source does wrong is for the reader of the rows to
+ * learn, not for the later statement: it is kept too.  May throw otherwise;
+ * the cursor then stays and cannot be read any more.
  */
 typedef void (*SyDrain) (SyCursor *cursor, void *owner);
 
@@ -30,6 +34,7 @@ struct SyCursor
 	SyScan	   *scan;
 	MemoryContext cxt;			/* of the scan and of this struct */
 	SyGuard    *guard;			/* closes it with its owner's context */
+	ResourceOwner resowner;		/* of who opened it; its abort closes it too */
 	SyProgress	state;			/* what the last call returned */
 	bool		starting;		/* that call was a start */
 	SyDrain		drain;
@@ -49,6 +54,15 @@ extern void sy_cursor_close(SyCursor *cursor);
  * at the end.  These wait, and throw the source's errors. */
 extern void sy_cursor_start(SyCursor *cursor);
 extern bool sy_cursor_next(SyCursor *cursor, Datum *values, bool *nulls);
+
+/*
+ * As sy_cursor_next(), but what the source did wrong is returned: SY_ROW,
+ * SY_DONE, or SY_FAILED and *err.  An interrupt is thrown.
+ */
+extern SyProgress sy_cursor_read(SyCursor *cursor, Datum *values, bool *nulls, SyError *err);
+
+/* Throw an error that sy_cursor_read() returned for a table. */
+extern void sy_cursor_throw(const SyTable *table, const SyError *err) pg_attribute_noreturn();
 
 /*
  * The same without waiting, for overlap: SY_BLOCKED, or SY_DONE and SY_ROW as

@@ -123,6 +123,8 @@ typedef struct SyScanState
 	bool		ready;			/* a row waits in "values" (async.c) */
 	bool		no_rows;		/* the filter is false: nothing is asked */
 	Tuplestorestate *drained;	/* rows read ahead, see SyDrain */
+	bool		drain_broken;	/* they are not all there: interrupted */
+	SyError    *drain_error;	/* what came behind them; NULL: the end */
 	TupleTableSlot *drained_slot;	/* to read them; NULL until needed */
 	SyScanStats stats;			/* of cursors that are closed */
 } SyScanState;

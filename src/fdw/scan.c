@@ -214,23 +214,30 @@ evaluate_query(SyScanState *state)
 }
 
 /*
- * SyDrain: read the remaining rows into a tuplestore, because a later
- * statement needs the session.  The present row, which somebody may still
- * look at, is left alone.
+ * Read the remaining rows into a tuplestore, and the error behind them if
+ * there is one.  The present row, which somebody may still look at, is left
+ * alone.
  */
 static void
-drain_scan(SyCursor *cursor, void *owner)
+read_ahead(SyScanState *state, SyCursor *cursor)
 {
-	SyScanState *state = (SyScanState *) owner;
 	TupleDesc	desc = state->node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	MemoryContext query_cxt = state->node->ss.ps.state->es_query_cxt;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "switchyard drain",
 											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(state->node->ss.ps.state->es_query_cxt);
+	MemoryContext old = MemoryContextSwitchTo(query_cxt);
+	ResourceOwner caller = CurrentResourceOwner;
+	SyProgress	progress;
+	SyError		err;
 
+	/* temporary files must not end with the statement that is beginning */
+	CurrentResourceOwner = cursor->resowner;
 	state->drained = tuplestore_begin_heap(false, false, work_mem);
+	CurrentResourceOwner = caller;
+
+	state->drain_broken = true;
 	MemoryContextSwitchTo(cxt);
-	while (state->started && !state->finished &&
-		   sy_cursor_next(cursor, state->values, state->nulls))
+	while ((progress = sy_cursor_read(cursor, state->values, state->nulls, &err)) == SY_ROW)
 	{
 		sy_scan_complete_row(state);
 		tuplestore_putvalues(state->drained, desc, state->values, state->nulls);
@@ -238,7 +245,34 @@ drain_scan(SyCursor *cursor, void *owner)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
-	state->stats = cursor->scan->stats;
+	if (progress == SY_FAILED)
+	{
+		state->drain_error = MemoryContextAlloc(query_cxt, sizeof(SyError));
+		*state->drain_error = err;
+	}
+	state->drain_broken = false;
+}
+
+/* Add the counters of one cursor to the sum. */
+static void
+add_stats(SyScanStats *sum, const SyScanStats *stats)
+{
+	sum->rows += stats->rows;
+	sum->bytes += stats->bytes;
+	sum->round_trips += stats->round_trips;
+	sum->remote_us += stats->remote_us;
+}
+
+/* SyDrain: a later statement needs the session. */
+static void
+drain_scan(SyCursor *cursor, void *owner)
+{
+	SyScanState *state = (SyScanState *) owner;
+
+	/* what an earlier attempt lost is lost */
+	if (state->started && !state->finished && state->drained == NULL)
+		read_ahead(state, cursor);
+	add_stats(&state->stats, &cursor->scan->stats);
 	state->cursor = NULL;
 }
 
@@ -318,6 +352,17 @@ sy_scan_store(SyScanState *state)
 	return ExecStoreVirtualTuple(slot);
 }
 
+/* Throw: the rows that were read ahead are not all there. */
+static void
+refuse_broken(const SyScanState *state)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_CURSOR_STATE),
+			 errmsg("could not read all rows of foreign table \"%s\"", state->table->name),
+			 errdetail("A later statement that needed the connection to source \"%s\" failed while it read them ahead.",
+					   state->table->source->name)));
+}
+
 /* The next of the rows that were read ahead; an empty slot at the end. */
 static TupleTableSlot *
 next_drained(SyScanState *state)
@@ -327,6 +372,9 @@ next_drained(SyScanState *state)
 	TupleTableSlot *stored;
 	MemoryContext old;
 	bool		found;
+
+	if (state->drain_broken)
+		refuse_broken(state);
 
 	/* the slot and its tuples live until the next row */
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
@@ -338,6 +386,8 @@ next_drained(SyScanState *state)
 	MemoryContextSwitchTo(old);
 	if (!found)
 	{
+		if (state->drain_error != NULL)
+			sy_cursor_throw(state->table, state->drain_error);
 		state->finished = true;
 		return ExecClearTuple(slot);
 	}
@@ -395,6 +445,8 @@ forget_drained(SyScanState *state)
 		ExecClearTuple(state->drained_slot);
 	tuplestore_end(state->drained);
 	state->drained = NULL;
+	state->drain_error = NULL;
+	state->drain_broken = false;
 }
 
 /* Close the cursor, keeping its counters. */
@@ -403,7 +455,7 @@ close_cursor(SyScanState *state)
 {
 	SyCursor   *cursor = state->cursor;
 
-	state->stats = cursor->scan->stats;
+	add_stats(&state->stats, &cursor->scan->stats);
 	state->cursor = NULL;
 	sy_cursor_close(cursor);
 }
@@ -435,9 +487,13 @@ syEndForeignScan(ForeignScanState *node)
 		close_cursor(state);
 }
 
-/* The counters of a scan. */
+/* The counters of a scan: of its present cursor and of those before. */
 SyScanStats
 sy_scan_stats(const SyScanState *state)
 {
-	return state->cursor != NULL ? state->cursor->scan->stats : state->stats;
+	SyScanStats stats = state->stats;
+
+	if (state->cursor != NULL)
+		add_stats(&stats, &state->cursor->scan->stats);
+	return stats;
 }
