@@ -76,17 +76,13 @@ sub new_node
 	$node->safe_psql('postgres', 'CREATE EXTENSION switchyard');
 	$node->safe_psql(
 		'postgres', q{
-		CREATE FUNCTION interrupt_ms(victim int, how text) RETURNS float8
+		CREATE FUNCTION interrupt_ms(victim int) RETURNS float8
 		LANGUAGE plpgsql AS $$
 		DECLARE
 			began timestamptz := clock_timestamp();
 			elapsed interval;
 		BEGIN
-			IF how = 'cancel' THEN
-				PERFORM pg_cancel_backend(victim);
-			ELSE
-				PERFORM pg_terminate_backend(victim);
-			END IF;
+			PERFORM pg_cancel_backend(victim);
 			LOOP
 				elapsed := clock_timestamp() - began;
 				PERFORM pg_stat_clear_snapshot();
@@ -195,14 +191,20 @@ sub interrupt
 		sleep($after);
 		die 'the statement ended by itself: ' . $psql->{stderr}
 		  if $node->safe_psql('postgres', "SELECT state FROM pg_stat_activity WHERE pid = $pid") ne 'active';
-		$ms = $node->safe_psql('postgres', "SELECT interrupt_ms($pid, '$how')");
 		if ($how eq 'cancel')
 		{
+			$ms = $node->safe_psql('postgres', "SELECT interrupt_ms($pid)");
 			$psql->query('SELECT 1');
 		}
 		else
 		{
-			# psql ends with its server process; take what it still says.
+			# The client is told at once; the server process may take its
+			# time to tell the source.
+			my $began = time;
+
+			$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+			$psql->{run}->pump until $psql->{stderr} =~ /terminating connection/;
+			$ms = (time - $began) * 1000;
 			eval { $psql->{run}->pump while 1; };
 			eval { $psql->{run}->finish; };
 		}
