@@ -131,7 +131,8 @@ mongo_attempt_reach(MongoSession *session, uint32 wanted, bool for_writes,
 
 	if (session->client == NULL && !mongo_client_make(session, &error))
 	{
-		mongo_failure_note(session, MONGO_FAULT_CLIENT, &error);
+		mongo_failure_note(session, MONGO_FAULT_CONNECT, &error);
+		session->job.retried = true;	/* a look-up of names that took its time */
 		return false;
 	}
 	server = mongo_select(session, wanted, for_writes);

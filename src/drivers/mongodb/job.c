@@ -34,6 +34,8 @@ mongo_job_begin(MongoSession *session, bson_t *command, MongoReadMode mode,
 	job->owner = owner;
 	job->receive = receive;
 	job->until = sy_deadline_in(session->base.source->connect_timeout_ms);
+	job->bytes_before = session->wire.bytes_in;
+	job->waited_before = session->wire.waited_us;
 	mongo_wire_begin(&session->wire);
 	mongo_coroutine_start(session->wire.coroutine, mongo_attempt_main, session);
 	return job;
