@@ -310,8 +310,13 @@ distinct_place(const SyNode *leaf, const Place *place)
 {
 	SyNode	   *node;
 
+	if (place_is_gap(place) && leaf->negated)
+		return sy_node_constant(false);
+	/* not TRUE: where rows are only counted, the column must be guarded */
 	if (place_is_gap(place))
-		return sy_node_constant(!leaf->negated);
+		return join_nodes(SY_NODE_OR,
+						  sy_node_nulltest(leaf->column, false),
+						  sy_node_nulltest(leaf->column, true));
 	if (place->lo < place->hi && leaf->negated)
 		return compare_place(leaf, SY_OP_EQ, place);
 	if (place->lo < place->hi)
