@@ -3,14 +3,15 @@
 # TAP and pgTAP, with a private PostgreSQL, a private mongod and real files.
 # Ends with "N passed, N failed"; fails if anything failed.
 #
-#	run_check.sh [PART ...]		only these: lint regress isolation tap pgtap
+#	run_check.sh [PART ...]		only these: lint regress isolation installcheck
+#								pgtap differential tap
 #	run_check.sh tap FILE ...	only these files of test/tap
 #
 # Logs and results are left in build/check.
 # shellcheck source=test/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-parts=${*:-lint regress isolation tap pgtap differential}
+parts=${*:-lint regress isolation installcheck pgtap differential tap}
 began=$(date +%s)
 passed=0
 failed=0
@@ -207,6 +208,25 @@ if wants isolation; then
 	# shellcheck disable=SC2046
 	run_regress "$pgxs_tests/isolation/pg_isolation_regress" "$SY_TMP/tree/test/isolation" \
 		$(make -s -C "$SY_BUILD/tree" PG_CONFIG="$PG_CONFIG" print-ISOLATION)
+fi
+if wants installcheck; then
+	heading "make installcheck against a server without preload, twice"
+	(
+		unset SY_MONGO_PORT SY_TEST_DIR
+		start_cluster plain
+		for run in first second; do
+			if as_user make -C "$SY_TMP/tree" installcheck PG_CONFIG="$SY_BINDIR/pg_config" >"$results/installcheck.log" 2>&1; then
+				say "  $run run passed"
+				say "1 0" >>"$SY_TMP/installcheck.summary"
+			else
+				say "    not ok - $run run"
+				cat "$results/installcheck.log"
+				head -n 300 "$SY_TMP/tree/regression.diffs" "$SY_TMP/tree/output_iso/regression.diffs" 2>/dev/null
+				say "0 1" >>"$SY_TMP/installcheck.summary"
+			fi
+		done
+	)
+	count_summary "$SY_TMP/installcheck.summary"
 fi
 if wants pgtap; then
 	heading "pgTAP"
