@@ -247,26 +247,25 @@ sorts_by_fields(const SyQuery *query)
 }
 
 /*
- * Are the NULLs of the only sort key to be fetched apart from the rest?  Then
- * an index serves either part, where a sort by computed keys reads and ranks
- * the whole collection.
+ * Are the NULLs and NaNs of the only sort key to be fetched apart from the
+ * rest?  Then an index serves each part, where a sort by computed keys reads
+ * and ranks the whole collection.
  */
 static bool
-fetches_nulls_apart(const SyQuery *query)
+fetches_in_parts(const SyQuery *query)
 {
-	return query->norders == 1 && query->orders[0].column->is_key &&
-		!is_float(query->orders[0].column) && !sorts_by_fields(query);
+	return query->norders == 1 && query->orders[0].column->is_key && !sorts_by_fields(query);
 }
 
 /*
  * SyDriver.order_by_index: a sort by the field itself, and no other key, which
- * would want a compound index.  Transactions cannot fetch NULLs apart.
+ * would want a compound index.  Transactions cannot fetch in parts.
  */
 bool
 mongo_order_by_index(const SyQuery *query)
 {
 	return query->norders == 1 && query->orders[0].column->is_key &&
-		(sorts_by_fields(query) || (fetches_nulls_apart(query) && !IsolationUsesXactSnapshot()));
+		(sorts_by_fields(query) || (fetches_in_parts(query) && !IsolationUsesXactSnapshot()));
 }
 
 /* Does an earlier key use the same field, so that this one decides nothing? */
@@ -420,37 +419,83 @@ add_bounds(const SyQuery *query, const MongoForm *form, List *stages)
 	return stages;
 }
 
-/*
- * The stages that deliver the rows whose sort key is NULL, or those whose key
- * is not, in order; no more of them than LIMIT wants of both.
- */
-static List *
-part_stages(const SyQuery *query, const MongoForm *form, bool nulls)
+/* Rows that a sort key's values tell apart. */
+typedef enum Part
+{
+	PART_NULL,
+	PART_NAN,
+	PART_VALUE					/* all others: the server sorts them */
+} Part;
+
+/* The parts in which a key's rows are fetched, in order; returns how many. */
+static int
+list_parts(const SyQuery *query, Part *parts)
 {
 	const SyOrder *order = &query->orders[0];
-	const char *field = mongo_field_address(order->column);
-	MongoItem  *part = nulls ? mongo_filter_null(form, order->column, field) :
-		mongo_filter_not_null(form, field);
-	List	   *filters = list_make2(query_filter(query, form), part);
+	bool		has_null = !order->column->not_null && !excludes_null(query->where, order->column);
+	bool		has_nan = is_float(order->column);
+	int			nparts = 0;
+
+	if (has_null && order->nulls_first)
+		parts[nparts++] = PART_NULL;
+	if (has_nan && order->descending)
+		parts[nparts++] = PART_NAN;
+	parts[nparts++] = PART_VALUE;
+	if (has_nan && !order->descending)
+		parts[nparts++] = PART_NAN;
+	if (has_null && !order->nulls_first)
+		parts[nparts++] = PART_NULL;
+	return nparts;
+}
+
+/* The condition that the key of a row puts it into a part. */
+static MongoItem *
+part_filter(const MongoForm *form, const SyColumn *column, Part part)
+{
+	const char *field = mongo_field_address(column);
+	MongoItem  *is_nan = mongo_item_document("$eq", mongo_item_double(NAN));
+	MongoItem  *not_nan = mongo_item_document("$ne", mongo_item_double(NAN));
+
+	if (part == PART_NULL)
+		return mongo_filter_null(form, column, field);
+	if (part == PART_NAN)
+		return mongo_item_document(field, is_nan);
+	if (!is_float(column))
+		return mongo_filter_not_null(form, field);
+	return mongo_item_and(list_make2(mongo_filter_not_null(form, field),
+									 mongo_item_document(field, not_nan)));
+}
+
+/* The stages that deliver one part; no more of it than LIMIT wants of all. */
+static List *
+part_stages(const SyQuery *query, const MongoForm *form, Part part)
+{
+	List	   *filters = list_make2(query_filter(query, form),
+									 part_filter(form, query->orders[0].column, part));
 	List	   *stages = list_make1(mongo_item_document("$match",
 														mongo_item_filter(mongo_item_and(filters))));
 
-	if (!nulls)
+	if (part == PART_VALUE)
 		stages = lappend(stages, mongo_item_document("$sort", field_sort(query)));
 	return has_offset(query) ? stages : add_bounds(query, form, stages);
 }
 
-/* The stages of a query that fetches NULLs apart. */
+/* The stages of a query that is fetched in parts. */
 static List *
 union_stages(const SyQuery *query, const MongoForm *form)
 {
-	bool		nulls_first = query->orders[0].nulls_first;
-	List	   *stages = part_stages(query, form, nulls_first);
-	MongoItem  *other = new_command("coll", query);
+	Part		parts[PART_VALUE + 1];
+	int			nparts = list_parts(query, parts);
+	List	   *stages = part_stages(query, form, parts[0]);
 	MongoItem  *projection = query_projection(query);
 
-	mongo_item_add(other, "pipeline", mongo_item_array(part_stages(query, form, !nulls_first)));
-	stages = lappend(stages, mongo_item_document("$unionWith", other));
+	for (int i = 1; i < nparts; i++)
+	{
+		MongoItem  *other = new_command("coll", query);
+
+		mongo_item_add(other, "pipeline", mongo_item_array(part_stages(query, form, parts[i])));
+		stages = lappend(stages, mongo_item_document("$unionWith", other));
+	}
 	stages = add_bounds(query, form, stages);
 	if (projection != NULL)
 		stages = lappend(stages, mongo_item_document("$project", projection));
@@ -466,7 +511,7 @@ query_stages(const SyQuery *query, const MongoForm *form)
 	MongoItem  *projection = query->count ? NULL : query_projection(query);
 	bool		is_computed = query->norders > 0 && !sorts_by_fields(query);
 
-	if (fetches_nulls_apart(query) && !form->transaction)
+	if (fetches_in_parts(query) && !form->transaction)
 		return union_stages(query, form);
 	if (query->sample_rows > 0)
 		stages = lappend(stages,
