@@ -19,6 +19,7 @@
 
 #include "lib/stringinfo.h"
 
+#include "base/compat.h"
 #include "base/guard.h"
 #include "source/value.h"
 
