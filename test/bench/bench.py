@@ -116,10 +116,10 @@ END $$;
        "".join(LOOKUP.format(name=name) for name in ("sqlite", "mongo", "heap"))))
 
 
-def explained(query, warm):
+def explained(query, warm, settings="SET jit = off"):
     """A measure: execution time of a query, its rows thrown away, in a warm session."""
     def run():
-        lines = psql("SET jit = off; %s;\nEXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) %s;" % (warm, query))
+        lines = psql("%s; %s;\nEXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) %s;" % (settings, warm, query))
         return float([line for line in lines if line.startswith("Execution Time")][0].split()[2])
     return run
 
@@ -177,6 +177,7 @@ def main():
     prepare()
     few = "SELECT count(*) FROM %s WHERE id < 3"
     sqlite_warm, mongo_warm = few % "sqlite_wide", few % "mongo_wide"
+    nested = "SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
     join = "SELECT count(w.name) FROM keys k JOIN %s w ON w.id = k.id"
     print("\n%d rows of 12 columns, %d rounds, medians in ms" % (ROWS, ROUNDS))
     print("%-58s %9s %9s %7s" % ("", "base", "ours", "ratio"))
@@ -190,7 +191,7 @@ def main():
     compare("SQLite, %d point lookups / bare libsqlite3" % LOOKUPS, called("lookup_sqlite"),
             program("bare_sqlite", FILE, "lookup", "SELECT name FROM wide WHERE id = ?1", 1, LOOKUPS))
     compare("SQLite, join with %d keys / local table" % KEYS,
-            explained(join % "sqlite_wide", sqlite_warm), explained(join % "heap_wide", "SELECT 1"))
+            explained(join % "sqlite_wide", sqlite_warm, nested), explained(join % "heap_wide", "SELECT 1", nested))
     compare("MongoDB, full scan / bare libmongoc",
             explained("SELECT * FROM mongo_wide", mongo_warm), program("bare_mongo", URI, "bench", "wide", "scan", "{}"))
     compare("MongoDB, one column (small) / bare libmongoc, projected",
@@ -199,10 +200,10 @@ def main():
     compare("MongoDB, %d point lookups / bare libmongoc" % LOOKUPS, called("lookup_mongo"),
             program("bare_mongo", URI, "bench", "wide", "lookup", "id", 1, LOOKUPS))
     compare("MongoDB, %d point lookups / local table" % LOOKUPS, called("lookup_mongo"), called("lookup_heap"))
-    compare("MongoDB, join with %d keys / that many bare finds" % KEYS, explained(join % "mongo_wide", mongo_warm),
+    compare("MongoDB, join with %d keys / that many bare finds" % KEYS, explained(join % "mongo_wide", mongo_warm, nested),
             program("bare_mongo", URI, "bench", "wide", "lookup", "id", 1, KEYS))
     compare("MongoDB, join with %d keys / local table" % KEYS,
-            explained(join % "mongo_wide", mongo_warm), explained(join % "heap_wide", "SELECT 1"))
+            explained(join % "mongo_wide", mongo_warm, nested), explained(join % "heap_wide", "SELECT 1", nested))
     print("\n%-58s %9s %9s" % ("cancel to return, ms", "median", "worst"))
     cancelled("SQLite, row loop", "SELECT count(a.ratio + b.ratio) FROM sqlite_wide a CROSS JOIN sqlite_wide b")
     with open(os.path.join(DIRECTORY, "..", "mongo", "node0", "mongod.pid"), encoding="ascii") as file:
