@@ -16,9 +16,11 @@
  *   its own stack, where interrupts are served, and calls the same function
  *   again (or step(), for operations that are not a scan's).
  * - If the wait is interrupted, abandon() is called before the error goes on.
+ *   Scans below an async Append are an exception, as PostgreSQL waits for them:
+ *   those that are blocked then see scan_close(), end() and settle() only.
  * - Functions marked "may wait" do such a loop themselves, by host->wait().
- * - Nothing is contacted before the first scan_start(), ping() or call of a
- *   function marked "may wait".
+ * - Nothing is contacted, though a file may be opened, before the first
+ *   scan_start(), ping() or call of a function marked "may wait".
  * - All run on the backend's own stack, outside of any client library frame.
  *
  * IDENTIFICATION
@@ -78,7 +80,7 @@ typedef struct SyOption
 	const char *const *values;	/* ENUM: the words, NULL-terminated */
 	int64		min;			/* INT, DURATION (ms), SIZE (bytes) */
 	int64		max;
-	const char *description;	/* one line, for the README's table */
+	const char *description;	/* one line, also in doc/options.md */
 } SyOption;
 
 /* Option values in force on one object, later levels over earlier ones. */
@@ -304,8 +306,9 @@ typedef struct SyEstimate
 									 * next statement takes another one while a
 									 * cursor of the first is open */
 #define SY_CAP_SAMPLE			2	/* obeys SyQuery.sample_rows */
-#define SY_CAP_NETWORK			4	/* bytes and round trips mean something, and
-									 * scans can overlap (async Append) */
+#define SY_CAP_NETWORK			4	/* bytes and round trips mean something and
+									 * cost, scans can overlap (async Append), and
+									 * large sorts may be refused */
 #define SY_CAP_FILES			8	/* names files: the path option needs
 									 * pg_read_server_files */
 
@@ -344,8 +347,8 @@ struct SyDriver
 
 	/*
 	 * DDL: check option values beyond their syntax, e.g. that a path is
-	 * absolute.  Throws.  Contacts nothing.  "options" are those of the one
-	 * object.
+	 * absolute.  Throws.  Contacts nothing.  "options" are all those that the
+	 * one object will have, or IMPORT's.  NULL: nothing to check.
 	 */
 	void		(*check_options) (SyLevel level, const SyOptions *options);
 
@@ -359,7 +362,10 @@ struct SyDriver
 	 */
 	const char *(*check_column) (const SyTable *table, const SyColumn *column);
 
-	/* May this leaf (no AND, OR) of a filter be sent? */
+	/*
+	 * May this leaf (no AND, OR) of a filter be sent?  Of a value that is not
+	 * known only the kind is: the answer must hold whatever it will be.
+	 */
 	SyShip		(*ship) (const SyTable *table, const SyNode *leaf);
 
 	/* May this sort key be sent?  "position" counts from 0. */
@@ -393,13 +399,14 @@ struct SyDriver
 	/*
 	 * A new session, allocated in "cxt", which core deletes after
 	 * session_close().  Network drivers connect at first use, not here.
-	 * NULL: failed.
+	 * NULL: failed; what is not in "cxt" has been freed.
 	 */
 	SySession  *(*session_create) (const SySource *source, MemoryContext cxt, SyError *err);
 
 	/*
-	 * Close at once; no wait, no throw.  Scans were closed before.  Frees
-	 * what is not in the session's memory context.
+	 * Close at once; no wait, no throw.  Scans were closed before, but an
+	 * operation may still be blocked.  Frees what is not in the session's
+	 * memory context.
 	 */
 	void		(*session_close) (SySession *session);
 
@@ -416,7 +423,10 @@ struct SyDriver
 	/* Continue the operation that ping() began. */
 	SyProgress	(*step) (SySession *session, SyError *err);
 
-	/* What is the session blocked on?  Valid after SY_BLOCKED only. */
+	/*
+	 * What is the session blocked on?  Valid after SY_BLOCKED only; may be
+	 * called more than once.
+	 */
 	void		(*wait) (SySession *session, SyWaitSpec *spec);
 
 	/*
@@ -446,7 +456,9 @@ struct SyDriver
 	/*
 	 * Pay debts (cursors to close, transactions to end) until "until" at
 	 * most.  Waits without serving interrupts, ends early when one comes,
-	 * never throws.  True if nothing is owed any more.  NULL: never owes.
+	 * never throws.  Other scans of the session may be open, and one of them
+	 * blocked: its operation is finished first, or given up if there is no
+	 * time.  True if nothing is owed any more.  NULL: never owes.
 	 */
 	bool		(*settle) (SySession *session, SyDeadline until);
 
@@ -461,8 +473,9 @@ struct SyDriver
 	SyScan	   *(*scan_create) (SySession *session, const SyQuery *query, MemoryContext cxt);
 
 	/*
-	 * Send the query with its present values; also to run it again.
-	 * SY_DONE: started.  SY_BLOCKED: wait, then call scan_start_more().
+	 * Send the query with its present values; also to run it again, whether
+	 * or not the last run was read to its end.  SY_DONE: started.
+	 * SY_BLOCKED: wait, then call scan_start_more().
 	 */
 	SyProgress	(*scan_start) (SyScan *scan, SyError *err);
 
@@ -477,8 +490,9 @@ struct SyDriver
 	SyProgress	(*scan_next) (SyScan *scan, Datum *values, bool *nulls, SyError *err);
 
 	/*
-	 * Free the scan's client library objects.  No wait, no throw; an open
-	 * remote cursor becomes a debt.  Core deletes scan->cxt afterwards.
+	 * Free the scan's client library objects, also while it is blocked.  No
+	 * wait, no throw; what is left at the source becomes a debt.  Core deletes
+	 * scan->cxt afterwards.
 	 */
 	void		(*scan_close) (SyScan *scan);
 
