@@ -19,6 +19,11 @@
 #error "switchyard needs PostgreSQL 15 or later"
 #endif
 
+/* Values of varying length; up to 15 postgres.h had it all. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* Stands before a declaration; up to 17 there was a macro to stand behind it. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
@@ -89,12 +94,23 @@
 							  private)
 #endif
 
-/* Does a collation order by bytes, as "C" does? */
+/*
+ * Does a collation order by bytes, as "C" does?  The header that knows asks
+ * for ICU's headers, which a server's development package need not bring;
+ * what they are for, the last members of a structure, we do not touch.
+ */
+#ifdef SY_NEED_COLLATION
+#pragma push_macro("USE_ICU")
+#undef USE_ICU
+#include "utils/pg_locale.h"
+#pragma pop_macro("USE_ICU")
+
 #if PG_VERSION_NUM >= 180000
 #define sy_collation_is_c(collation) \
 	(pg_newlocale_from_collation(collation)->collate_is_c)
 #else
 #define sy_collation_is_c(collation)	lc_collate_is_c(collation)
+#endif
 #endif
 
 /* The direction of a sort key, as get_ordering_op_properties() tells it. */

@@ -54,6 +54,6 @@ extern SySession *sy_conn_acquire(const SySource *source, MemoryContext cxt);
 extern void sy_conn_wait(SySession *session);
 
 /* Throw a driver's error; a pending interrupt goes first. */
-extern void sy_conn_throw(const SyError *err) pg_attribute_noreturn();
+pg_noreturn extern void sy_conn_throw(const SyError *err);
 
 #endif							/* SY_CONN_H */

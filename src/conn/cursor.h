@@ -62,7 +62,7 @@ extern bool sy_cursor_next(SyCursor *cursor, Datum *values, bool *nulls);
 extern SyProgress sy_cursor_read(SyCursor *cursor, Datum *values, bool *nulls, SyError *err);
 
 /* Throw an error that sy_cursor_read() returned for a table. */
-extern void sy_cursor_throw(const SyTable *table, const SyError *err) pg_attribute_noreturn();
+pg_noreturn extern void sy_cursor_throw(const SyTable *table, const SyError *err);
 
 /*
  * The same without waiting, for overlap: SY_BLOCKED, or SY_DONE and SY_ROW as

@@ -17,8 +17,8 @@
 #include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 
+#define SY_NEED_COLLATION
 #include "base/compat.h"
 #include "pushdown/node.h"
 #include "pushdown/ship.h"

@@ -48,4 +48,13 @@ typedef struct MongoTlsInternal
 #define MONGO_CALLBACK
 #endif
 
+/* The later 2.x deprecate the plain way of appending an array by its old name. */
+#ifdef BSON_APPEND_ARRAY_UNSAFE_BEGIN
+#define mongo_array_begin(bson, key, child) \
+	bson_append_array_unsafe_begin(bson, key, -1, child)
+#else
+#define mongo_array_begin(bson, key, child) \
+	bson_append_array_begin(bson, key, -1, child)
+#endif
+
 #endif							/* SY_MONGODB_COMPAT_H */

@@ -135,7 +135,7 @@ mongo_kill_command(MongoSession *session, const char *host, bson_t *command)
 	bson_t		list;
 	int			n = 0;
 
-	BSON_APPEND_ARRAY_BEGIN(command, "killSessions", &list);
+	mongo_array_begin(command, "killSessions", &list);
 	dlist_foreach(iter, &session->owed)
 	{
 		MongoTicket *ticket = dlist_container(MongoTicket, node, iter.cur);

@@ -14,6 +14,8 @@
  */
 #include "language.h"
 
+#include "compat.h"
+
 /* A new, empty item. */
 static MongoItem *
 new_item(MongoItemKind kind)
@@ -247,7 +249,7 @@ mongo_item_write(const MongoItem *document, bson_t *out)
 				ok = bson_append_value(out, key, -1, &item->value);
 				break;
 			case MONGO_ITEM_ARRAY:
-				ok = bson_append_array_begin(out, key, -1, &child) &&
+				ok = mongo_array_begin(out, key, &child) &&
 					mongo_item_write(item, &child);
 				ok = ok && bson_append_array_end(out, &child);
 				break;
