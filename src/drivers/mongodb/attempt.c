@@ -223,7 +223,7 @@ mongo_decide_mode(MongoSession *session, MongoJob *job)
 	if (job->mode != MONGO_READ_TRANSACTION && job->mode != MONGO_READ_SNAPSHOT)
 		return true;
 	if (job->mode == MONGO_READ_SNAPSHOT && !session->have_snapshot &&
-		(session->facts.max_wire_version < 13 || session->transaction->in_transaction))
+		(session->facts.max_wire_version < 13 || job->transaction->in_transaction))
 		job->mode = MONGO_READ_TRANSACTION;
 
 	if (session->facts.standalone)
@@ -232,7 +232,7 @@ mongo_decide_mode(MongoSession *session, MongoJob *job)
 		fault = MONGO_FAULT_READ_PREFERENCE;
 	else if (job->mode == MONGO_READ_TRANSACTION &&
 			 (session->doomed ||
-			  (session->transaction->in_transaction && session->transaction->handle == NULL)))
+			  (job->transaction->in_transaction && job->transaction->handle == NULL)))
 		fault = MONGO_FAULT_DOOMED;
 	if (fault == MONGO_FAULT_NONE)
 		return true;
@@ -311,8 +311,13 @@ mongo_attempt_command(MongoSession *session, MongoJob *job)
 		!mongo_decide_mode(session, job) ||
 		!mongo_debt_pay(session, server_id, host))
 		return false;
+	if (job->owner == NULL)
+	{
+		mongo_failure_note(session, MONGO_FAULT_CLIENT, NULL);	/* nobody reads it */
+		return false;
+	}
 	if (job->mode == MONGO_READ_TRANSACTION)
-		ticket = session->transaction;
+		ticket = job->transaction;
 	if (ticket != NULL && mongo_ticket_handle(session, ticket, host) == NULL)
 		return false;
 	if (job->mode == MONGO_READ_TRANSACTION && !mongo_begin_transaction(session, ticket))
@@ -329,7 +334,7 @@ mongo_attempt_command(MongoSession *session, MongoJob *job)
 	job->waited_before = session->wire.waited_us;
 	if (mongo_send(session, job, ticket, server_id))
 		return true;
-	if (job->mode == MONGO_READ_TRANSACTION)
+	if (job->mode == MONGO_READ_TRANSACTION && job->transaction == session->transaction)
 		session->doomed = true;
 	return false;
 }
@@ -347,7 +352,7 @@ mongo_attempt_again(MongoSession *session, MongoJob *job)
 		(failure->fault == MONGO_FAULT_SERVER && !session->facts.standalone &&
 		 mongo_error_is_election((int) failure->error.code));
 
-	if (!job->fresh_start || session->wire.refusal != MONGO_ACCEPTED || failure->in_transaction)
+	if (job->owner == NULL || !job->fresh_start || session->wire.refusal != MONGO_ACCEPTED || failure->in_transaction)
 		return false;
 	if (electing)
 	{

@@ -179,7 +179,7 @@ mongo_failure_note(MongoSession *session, MongoFault fault, const bson_error_t *
 	failure->refusal = session->wire.refusal;
 	failure->trouble = session->wire.trouble;
 	failure->in_transaction = job->mode == MONGO_READ_TRANSACTION &&
-		session->transaction->in_transaction;
+		job->transaction->in_transaction;
 	failure->fault = fault;
 	strlcpy(failure->log, mongo_log_last(), sizeof(failure->log));
 	if (error != NULL)

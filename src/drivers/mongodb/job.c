@@ -31,6 +31,7 @@ mongo_job_begin(MongoSession *session, bson_t *command, MongoReadMode mode,
 	job->database = session->database;
 	job->command = command;
 	job->mode = mode;
+	job->transaction = session->transaction;
 	job->owner = owner;
 	job->receive = receive;
 	job->until = sy_deadline_in(session->base.source->connect_timeout_ms);

@@ -124,8 +124,10 @@ struct MongoJob
 	bool		fresh_start;	/* may be sent again on a new connection */
 	uint32		server_id;		/* a cursor's home; 0: by readPreference */
 	MongoTicket *ticket;		/* NULL: no lsid of ours */
+	MongoTicket *transaction;	/* the session's, when the job began */
 	SyDeadline	until;			/* connecting ends then, or paying */
-	void	   *owner;			/* NULL: gone; the outcome is dropped */
+	void	   *owner;			/* NULL: gone; what was not sent will not be,
+								 * the outcome is dropped */
 	MongoReceiver receive;
 
 	/* On the way. */

@@ -227,9 +227,9 @@ mongo_check_files(const char *what)
 						   what, "pg_read_server_files")));
 }
 
-/* What a URI asks for that libmongoc knows but does not obey, or we do not. */
+/* Options of a URI that name files, or that options of ours replace. */
 static void
-mongo_report_unused(const char *uri)
+mongo_check_uri_options(const char *uri)
 {
 	const char *position = mongo_uri_options(uri);
 	char	   *name;
@@ -275,7 +275,7 @@ mongo_check_uri(const char *uri)
 
 	if (unix_socket)
 		mongo_check_files("A unix-domain socket");
-	mongo_report_unused(uri);
+	mongo_check_uri_options(uri);
 	strlcpy(warning, mongo_log_last(), sizeof(warning));
 	if (warning[0] != '\0')
 		ereport(WARNING,
