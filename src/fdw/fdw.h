@@ -56,6 +56,7 @@ typedef struct SyPlan
 								 * of its entries */
 	bool		count;
 	bool		guard;
+	bool		as_tuple;		/* rows must have a (meaningless) ctid */
 	SyNode	   *where;
 	int			norders;
 	SyOrder    *orders;
@@ -148,7 +149,7 @@ extern void syForeignAsyncConfigureWait(AsyncRequest *areq);
 extern void syForeignAsyncNotify(AsyncRequest *areq);
 
 /* explain.c */
-extern void syExplainForeignScan(ForeignScanState *node, ExplainState *es);
+extern void syExplainForeignScan(ForeignScanState *node, struct ExplainState *es);
 
 /* modify.c */
 extern int	syIsForeignRelUpdatable(Relation rel);

@@ -199,7 +199,7 @@ syGetForeignRowMarkType(RangeTblEntry *rte, LockClauseStrength strength)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot lock rows of foreign table \"%s\"", get_rel_name(rte->relid)),
 				 errdetail("Sources do not take row locks from a reader."),
-				 errhint("Leave the table out of the locking clause by naming the others: FOR UPDATE OF ….")));
+				 errhint("Leave the table out of the locking clause by naming the others after FOR UPDATE OF.")));
 	if (!sy_rte_is_named(rte))
 		check_layout(rte->relid);
 	return ROW_MARK_COPY;

@@ -94,10 +94,30 @@ needed_vars(Builder *builder)
 	return vars;
 }
 
-/* Does one of the Vars stand for the row's identity (or the whole row)? */
+/*
+ * Are rows of the relation remembered for rechecks?  Then core asks all
+ * members of a tree for their ctid if one of them has any, but looks at ours
+ * never.
+ */
 static bool
-wants_identity(List *vars, const SyTable *table)
+has_row_mark(PlannerInfo *root, const RelOptInfo *rel)
 {
+	ListCell   *lc;
+
+	foreach(lc, root->rowMarks)
+		if (lfirst_node(PlanRowMark, lc)->rti == rel->relid)
+			return true;
+	return false;
+}
+
+/*
+ * Does one of the Vars stand for the row's identity?  Notes whether core asks
+ * for a ctid, which it knows by its type; a user who does is refused.
+ */
+static bool
+wants_identity(PlannerInfo *root, Builder *builder, List *vars)
+{
+	const SyTable *table = builder->classifier.table;
 	bool		found = false;
 	ListCell   *lc;
 
@@ -107,14 +127,17 @@ wants_identity(List *vars, const SyTable *table)
 
 		if (var->varattno != SelfItemPointerAttributeNumber)
 			continue;
-		if (var->vartype != BYTEAOID)
+		if (var->vartype == BYTEAOID)
+			found = true;
+		else if (has_row_mark(root, builder->rel))
+			builder->plan.as_tuple = true;
+		else
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("system column \"ctid\" of foreign table \"%s\" does not exist",
 							table->name),
 					 errdetail("Rows of source \"%s\" have no physical location in PostgreSQL.",
 							   table->source->name)));
-		found = true;
 	}
 	return found;
 }
@@ -209,7 +232,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
 		add_bounds(root, &builder);
 
 	vars = needed_vars(&builder);
-	if (wants_identity(vars, syrel->table))
+	if (wants_identity(root, &builder, vars))
 		scan_tlist = targets_by_tlist(&builder, vars);
 	else
 		targets_by_table(&builder, vars);

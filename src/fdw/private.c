@@ -91,6 +91,7 @@ sy_private_encode(const SyPlan *plan)
 	flags = lappend_int(flags, plan->has_tlist);
 	flags = lappend_int(flags, plan->count);
 	flags = lappend_int(flags, plan->guard);
+	flags = lappend_int(flags, plan->as_tuple);
 	flags = encode_bound(flags, &plan->limit);
 	flags = encode_bound(flags, &plan->offset);
 	return list_make5(list_make1_oid(plan->relid), flags, plan->targets,
@@ -112,8 +113,9 @@ sy_private_decode(List *private, Oid userid, const SyTable **table)
 	plan->has_tlist = list_nth_int(flags, 0) != 0;
 	plan->count = list_nth_int(flags, 1) != 0;
 	plan->guard = list_nth_int(flags, 2) != 0;
-	decode_bound(flags, 3, &plan->limit);
-	decode_bound(flags, 3 + INTS_PER_BOUND, &plan->offset);
+	plan->as_tuple = list_nth_int(flags, 3) != 0;
+	decode_bound(flags, 4, &plan->limit);
+	decode_bound(flags, 4 + INTS_PER_BOUND, &plan->offset);
 	plan->targets = list_nth(private, PRIVATE_TARGETS);
 	if (where != NIL)
 		plan->where = sy_node_decode(where, &position, *table);

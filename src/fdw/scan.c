@@ -340,6 +340,19 @@ sy_scan_complete_row(SyScanState *state)
 	}
 }
 
+/* Finish the scan's slot, whose values are filled. */
+static TupleTableSlot *
+store_slot(SyScanState *state)
+{
+	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
+
+	if (!state->plan->as_tuple)
+		return ExecStoreVirtualTuple(slot);
+	ExecForceStoreHeapTuple(heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values,
+											slot->tts_isnull), slot, false);
+	return slot;
+}
+
 /* Store the row that was just fetched. */
 TupleTableSlot *
 sy_scan_store(SyScanState *state)
@@ -349,7 +362,7 @@ sy_scan_store(SyScanState *state)
 	sy_scan_complete_row(state);
 	memcpy(slot->tts_values, state->values, state->nslots * sizeof(Datum));
 	memcpy(slot->tts_isnull, state->nulls, state->nslots * sizeof(bool));
-	return ExecStoreVirtualTuple(slot);
+	return store_slot(state);
 }
 
 /* Throw: the rows that were read ahead are not all there. */
@@ -395,7 +408,7 @@ next_drained(SyScanState *state)
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, stored->tts_values, state->nslots * sizeof(Datum));
 	memcpy(slot->tts_isnull, stored->tts_isnull, state->nslots * sizeof(bool));
-	return ExecStoreVirtualTuple(slot);
+	return store_slot(state);
 }
 
 /* The next row, or an empty slot. */
