@@ -69,6 +69,7 @@ bool
 mongo_job_advance(MongoSession *session)
 {
 	Assert(session->job.active);
+	session->draining = false;
 	if (!mongo_coroutine_resume(session->wire.coroutine))
 		return false;
 	mongo_job_finish(session);
@@ -79,13 +80,17 @@ mongo_job_advance(MongoSession *session)
 	return true;
 }
 
-/* Finish what is under way on the session: SY_DONE when it is free. */
+/*
+ * Finish what is under way on the session: SY_DONE when it is free.  If the
+ * wait for that is interrupted, the job is not the one to give up.
+ */
 SyProgress
 mongo_job_acquire(MongoSession *session)
 {
-	if (session->job.active && !mongo_job_advance(session))
-		return SY_BLOCKED;
-	return SY_DONE;
+	if (!session->job.active || mongo_job_advance(session))
+		return SY_DONE;
+	session->draining = true;
+	return SY_BLOCKED;
 }
 
 /* Give the job up: all its I/O fails from now on, so it ends at once. */

@@ -195,13 +195,18 @@ mongo_wait(SySession *base, SyWaitSpec *spec)
 	spec->until = session->job.active ? session->wire.until : sy_now_us();
 }
 
-/* The driver's member: see source/driver.h. */
+/*
+ * The driver's member: see source/driver.h.  A batch that is on its way for
+ * another cursor than the one that waited is not given up: whatever comes
+ * next receives it first.
+ */
 void
 mongo_abandon(SySession *base)
 {
 	MongoSession *session = (MongoSession *) base;
 
-	mongo_job_refuse(session, MONGO_ABANDONED);
+	if (!session->draining)
+		mongo_job_refuse(session, MONGO_ABANDONED);
 	session->ping = NULL;
 }
 

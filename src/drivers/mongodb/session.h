@@ -161,6 +161,7 @@ struct MongoSession
 	bool		takes_no_writes;	/* as hello says */
 	MongoWire	wire;
 	MongoJob	job;
+	bool		draining;		/* blocked on a job that another one waits for */
 	dlist_head	owed;			/* of MongoTicket: to be killed */
 	dlist_head	spare;			/* of MongoTicket: to be used again */
 	slist_head	tickets;		/* of MongoTicket: all */
