@@ -277,9 +277,19 @@ may_serve(const SyConn *conn, const void *statement)
 	return conn->statement == statement || (conn->uses == 0 && !conn->begun);
 }
 
+/* Was the session opened for this server and mapping? */
+static bool
+is_for_source(const SyConn *conn, const SySource *source)
+{
+	return conn->driver == source->driver && conn->serverid == source->serverid &&
+		conn->umid == source->umid;
+}
+
 /*
- * A cached session that may serve, by server and mapping: the common case,
- * which asks no file system.  NULL if there is none; unfit ones are closed.
+ * A cached session that may serve, by server, mapping and user: the common
+ * case, which asks no file system.  NULL if there is none; unfit ones are
+ * closed.  Another user, or one who has lost a superuser's rights, has to
+ * ask the driver for the key, which may refuse.
  */
 static SyConn *
 find_by_server(const SySource *source, const void *statement)
@@ -290,8 +300,10 @@ find_by_server(const SySource *source, const void *statement)
 	{
 		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
 
-		if (conn->serverid != source->serverid || conn->umid != source->umid ||
-			conn->driver != source->driver || !may_serve(conn, statement))
+		if (!is_for_source(conn, source) ||
+			conn->session->source->userid != source->userid ||
+			conn->session->source->superuser != source->superuser ||
+			!may_serve(conn, statement))
 			continue;
 		if (conn->uses > 0 || conn->begun || is_fit(conn))
 			return conn;
@@ -302,7 +314,7 @@ find_by_server(const SySource *source, const void *statement)
 
 /*
  * A cached session that may serve, by key: another server may name the same
- * file.  An idle one that was opened for another server is closed, so that
+ * file, another user have the same mapping.  An idle one that was opened for another server is closed, so that
  * the options of this one count.  "nbusy" counts those that cannot serve,
  * "oldest" is the least recently used of them.
  */
@@ -326,7 +338,8 @@ find_by_key(const SySource *source, const SySessionKey *key, const void *stateme
 			(*nbusy)++;
 			*oldest = conn;
 		}
-		else if (conn->uses > 0 || conn->begun)
+		else if (conn->uses > 0 || conn->begun ||
+				 (is_for_source(conn, source) && is_fit(conn)))
 			return conn;
 		else
 			close_conn(conn);
