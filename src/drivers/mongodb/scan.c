@@ -59,6 +59,7 @@ mongo_scan_start(SyScan *base, SyError *err)
 {
 	MongoScan  *scan = (MongoScan *) base;
 	MongoSession *session = (MongoSession *) base->session;
+	MongoReadMode mode = mongo_session_mode(session);
 	bson_t	   *command = bson_new();
 
 	scan->guard->object = command;
@@ -69,7 +70,7 @@ mongo_scan_start(SyScan *base, SyError *err)
 		return SY_FAILED;
 	}
 	scan->guard->object = NULL;
-	mongo_cursor_prepare(scan->cursor, command, mongo_session_mode(session));
+	mongo_cursor_prepare(scan->cursor, command, mode);
 	scan->counted = false;
 	return mongo_scan_start_more(base, err);
 }
