@@ -35,10 +35,11 @@
 #include "nodes/pg_list.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/wait.h"
 
 /* Changes whenever a struct of this file changes its layout. */
-#define SY_DRIVER_ABI	1
+#define SY_DRIVER_ABI	2
 
 typedef struct SyDriver SyDriver;
 typedef struct SyQuery SyQuery; /* pushdown/query.h */
@@ -67,6 +68,7 @@ typedef enum SyOptionType
 	SY_OPTION_INT,
 	SY_OPTION_DURATION,			/* as settings parse it, default unit ms */
 	SY_OPTION_SIZE,				/* as settings parse it, default unit bytes */
+	SY_OPTION_REAL,
 	SY_OPTION_ENUM				/* one of "values" */
 } SyOptionType;
 
@@ -78,7 +80,7 @@ typedef struct SyOption
 	SyOptionType type;
 	const char *default_value;	/* as a user would type it; NULL: none */
 	const char *const *values;	/* ENUM: the words, NULL-terminated */
-	int64		min;			/* INT, DURATION (ms), SIZE (bytes) */
+	int64		min;			/* INT, REAL, DURATION (ms), SIZE (bytes) */
 	int64		max;
 	const char *description;	/* one line, also in doc/options.md */
 } SyOption;
@@ -124,6 +126,9 @@ typedef struct SySource
 	bool		read_only;		/* the common options, parsed */
 	int			connect_timeout_ms;
 	int			query_timeout_ms;	/* 0: none */
+	const char *role;			/* a label; NULL: none */
+	int64		size_limit;		/* bytes; 0: none */
+	SyLimits	limits;			/* what else steers health */
 } SySource;
 
 /* Built-in types that drivers may support; everything else is OTHER. */
@@ -416,6 +421,13 @@ struct SyDriver
 	 * No wait.
 	 */
 	bool		(*session_usable) (SySession *session);
+
+	/*
+	 * Is the session connected, or connecting, to a source that has never
+	 * sent a byte over that connection?  Asked while an operation is blocked
+	 * or has just failed.  No wait.  NULL: there is no connection.
+	 */
+	bool		(*session_silent) (SySession *session);
 
 	/* Reach the source and say who it is: an operation, continued by step. */
 	SyProgress	(*ping) (SySession *session, SyPing *result, SyError *err);
