@@ -13,7 +13,7 @@ COUNT = re.compile(r'SELECT count\(\*\)|"\$count"')
 # NULL, is a filter of another form, so nothing is ever asked for whole.
 COMMON = {"equal": 0.9, "range": 0.9, "in": 0.85, "any": 0.8, "distinct": 0.8, "between": 0.8, "null": 1.0}
 LEAST = {
-    "bool": {**COMMON, "test": 1.0},
+    "bool": {**COMMON, "any": 0.5, "test": 1.0},
     "int": {**COMMON, "mixed": 0.9, "any order": 0.7},
     "float": {**COMMON, "mixed": 0.8},
     "numeric": {**COMMON, "range": 0.8, "in": 0.7, "distinct": 0.6},
