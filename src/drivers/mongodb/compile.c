@@ -59,6 +59,20 @@ wants_nothing(const SyQuery *query)
  * Filter
  */
 
+/* Is a leaf on this column among the conjuncts, so that it is guarded? */
+static bool
+is_conjunct(const SyNode *node, const SyColumn *column)
+{
+	if (node == NULL)
+		return false;
+	if (node->kind != SY_NODE_AND)
+		return node->kind != SY_NODE_OR && node->column == column;
+	for (int i = 0; i < node->nchildren; i++)
+		if (is_conjunct(node->children[i], column))
+			return true;
+	return false;
+}
+
 /* The whole condition of a query; may be constant. */
 static MongoItem *
 query_filter(const SyQuery *query, const MongoForm *form)
@@ -68,8 +82,11 @@ query_filter(const SyQuery *query, const MongoForm *form)
 
 	if (wants_nothing(query))
 		return mongo_item_false();
-	if (query->guard && filter->kind != MONGO_ITEM_FALSE)
-		filter = mongo_item_and(list_make2(filter, mongo_filter_guard(query)));
+	for (int i = 0; query->guard && i < query->norders; i++)
+		if (!is_conjunct(query->where, query->orders[i].column))
+			filter = mongo_item_and(list_make2(filter,
+											   mongo_domain_guard(query->orders[i].column,
+																  MONGO_KNOWN_NOTHING)));
 	return filter;
 }
 
@@ -549,12 +566,13 @@ query_command(const SyQuery *query, const MongoForm *form)
 	return command;
 }
 
-/* How to spell commands for a server. */
+/* How to spell a query's command for a server. */
 static MongoForm
-form_for(const MongoServerFacts *facts, bool transaction, bool hide)
+form_for(const SyQuery *query, const MongoServerFacts *facts, bool transaction, bool hide)
 {
 	MongoForm	form;
 
+	form.guard = query->guard;
 	form.hide = hide;
 	form.transaction = transaction;
 	form.undefined_apart = facts != NULL && facts->max_wire_version >= WIRE_VERSION_UNDEFINED_APART;
@@ -566,7 +584,7 @@ bool
 mongo_compile(const SyQuery *query, const MongoServerFacts *facts, bool transaction,
 			  bson_t *command, SyError *err)
 {
-	MongoForm	form = form_for(facts, transaction, false);
+	MongoForm	form = form_for(query, facts, transaction, false);
 	MongoItem  *item = query_command(query, &form);
 	uint32		limit = DEFAULT_MAX_BYTES;
 
@@ -600,7 +618,7 @@ release_string(void *object)
 char *
 mongo_describe(const SyQuery *query, SySession *session, bool hide_constants)
 {
-	MongoForm	form = form_for(session != NULL ? mongo_session_facts(session) : NULL,
+	MongoForm	form = form_for(query, session != NULL ? mongo_session_facts(session) : NULL,
 								session != NULL && mongo_session_in_transaction(session),
 								hide_constants);
 	MongoItem  *item = query_command(query, &form);

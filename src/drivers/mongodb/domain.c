@@ -37,14 +37,6 @@ static const int all_types[] = {
 	BSON_TYPE_TIMESTAMP, BSON_TYPE_INT64, BSON_TYPE_DECIMAL128, -1 /* MinKey */ , 127	/* MaxKey */
 };
 
-/* What the filter itself ensures for a column; each includes the former. */
-typedef enum Known
-{
-	KNOWN_NOTHING,
-	KNOWN_TYPE,					/* its BSON type is good, or it is an array */
-	KNOWN_EQUAL					/* and it equals a value of the column's type */
-} Known;
-
 /* Are all comparisons for order with the column's values sent as such? */
 static bool
 has_one_range_form(const SyColumn *column)
@@ -200,7 +192,7 @@ is_same_as(const char *field, const char *type)
 
 /* Keep out integers that are out of range, and numbers that are none. */
 static List *
-integer_guards(const SyColumn *column, const char *field, Known known, List *guards)
+integer_guards(const SyColumn *column, const char *field, MongoKnown known, List *guards)
 {
 	int64		max = (column->kind == SY_TYPE_INT2) ? PG_INT16_MAX : PG_INT32_MAX;
 
@@ -209,7 +201,7 @@ integer_guards(const SyColumn *column, const char *field, Known known, List *gua
 		guards = lappend(guards, field_not(field, "$lt", mongo_item_int(-max - 1)));
 		guards = lappend(guards, field_not(field, "$gt", mongo_item_int(max)));
 	}
-	if (known == KNOWN_EQUAL)
+	if (known == MONGO_KNOWN_EQUAL)
 		return guards;
 	return lappend(guards, where_type(field, BSON_TYPE_DOUBLE, BSON_TYPE_DECIMAL128,
 									  is_same_as(field, "long")));
@@ -282,14 +274,16 @@ uuid_guards(const SyColumn *column, const char *field, List *guards)
 
 /* The condition that the field's value is of a good BSON type. */
 static MongoItem *
-type_guard(const SyColumn *column, const char *field, Known known)
+type_guard(const SyColumn *column, const char *field, MongoKnown known)
 {
 	MongoItem  *is_array = mongo_item_document("$type", mongo_item_text("array"));
 	MongoItem  *guard;
 	List	   *bad = NIL;
 
 	/* The filter finds its own type, but looks for it in arrays, too. */
-	if (known != KNOWN_NOTHING)
+	if (known != MONGO_KNOWN_NOTHING && type_is_good(column, BSON_TYPE_ARRAY))
+		return mongo_item_true();
+	if (known != MONGO_KNOWN_NOTHING)
 		return mongo_item_document(field, mongo_item_document("$not", is_array));
 	for (int i = 0; i < (int) lengthof(all_types); i++)
 		if (!type_is_good(column, all_types[i]))
@@ -306,7 +300,7 @@ type_guard(const SyColumn *column, const char *field, Known known)
 
 /* The conditions for one column's field, as far as the server can tell. */
 static List *
-column_guards(const SyColumn *column, Known known)
+column_guards(const SyColumn *column, MongoKnown known)
 {
 	const char *field = mongo_field_address(column);
 	List	   *guards = NIL;
@@ -325,95 +319,63 @@ column_guards(const SyColumn *column, Known known)
 		case SY_TYPE_INT8:
 			return integer_guards(column, field, known, guards);
 		case SY_TYPE_FLOAT8:
-			if (known == KNOWN_EQUAL)
+			if (known == MONGO_KNOWN_EQUAL)
 				return guards;
 			return lappend(guards, where_type(field, BSON_TYPE_INT64, BSON_TYPE_DECIMAL128,
 											  is_same_as(field, "double")));
 		case SY_TYPE_TEXT:
 		case SY_TYPE_VARCHAR:
 		case SY_TYPE_BPCHAR:
-			if (known == KNOWN_EQUAL && length_limit(column) < 0)
+			if (known == MONGO_KNOWN_EQUAL && length_limit(column) < 0)
 				return guards;
 			return lappend(guards, text_guard(column, field));
 		case SY_TYPE_DATE:
 		case SY_TYPE_TIMESTAMP:
 		case SY_TYPE_TIMESTAMPTZ:
-			if (known == KNOWN_EQUAL && (column->kind == SY_TYPE_DATE || date_grid(column) == 1))
+			if (known == MONGO_KNOWN_EQUAL && (column->kind == SY_TYPE_DATE || date_grid(column) == 1))
 				return guards;
 			return date_guards(column, field, guards);
 		case SY_TYPE_UUID:
-			return known == KNOWN_EQUAL ? guards : uuid_guards(column, field, guards);
+			return known == MONGO_KNOWN_EQUAL ? guards : uuid_guards(column, field, guards);
 		default:
 			return guards;
 	}
 }
 
 /*
- * What the conjuncts of a filter say about a column.  Only leaves whose form
- * does not depend on their values count: a comparison with infinity, for
- * example, becomes a test for null.
+ * What a leaf's filter says about its column.  Only filters whose form does
+ * not depend on the values count: a comparison with infinity, for example,
+ * becomes a test for null.
  */
-static Known
-known_of(const SyNode *node, const SyColumn *column)
+MongoKnown
+mongo_domain_known(const SyNode *leaf)
 {
-	Known		known = KNOWN_NOTHING;
-
-	if (node == NULL)
-		return KNOWN_NOTHING;
-	if (node->kind == SY_NODE_AND)
-	{
-		for (int i = 0; i < node->nchildren; i++)
-			known = Max(known, known_of(node->children[i], column));
-		return known;
-	}
-	if (node->column != column || column->kind == SY_TYPE_ARRAY)
-		return KNOWN_NOTHING;
-	switch (node->kind)
+	switch (leaf->kind)
 	{
 		case SY_NODE_COMPARE:
-			if (node->op == SY_OP_EQ)
-				return KNOWN_EQUAL;
-			if (node->op == SY_OP_NE)
-				return KNOWN_NOTHING;
-			return has_one_range_form(column) ? KNOWN_TYPE : KNOWN_NOTHING;
+			if (leaf->op == SY_OP_EQ)
+				return MONGO_KNOWN_EQUAL;
+			if (leaf->op == SY_OP_NE)
+				return MONGO_KNOWN_NOTHING;
+			return has_one_range_form(leaf->column) ? MONGO_KNOWN_TYPE : MONGO_KNOWN_NOTHING;
 		case SY_NODE_IN:
-			return node->negated ? KNOWN_NOTHING : KNOWN_EQUAL;
+			return leaf->negated ? MONGO_KNOWN_NOTHING : MONGO_KNOWN_EQUAL;
 		case SY_NODE_DISTINCT:
-			return node->negated ? KNOWN_EQUAL : KNOWN_NOTHING;
+			return leaf->negated ? MONGO_KNOWN_EQUAL : MONGO_KNOWN_NOTHING;
+		case SY_NODE_NULLTEST:
+			/* NULL is as good as a value. */
+			return leaf->negated ? MONGO_KNOWN_NOTHING : MONGO_KNOWN_EQUAL;
 		default:
-			return KNOWN_NOTHING;
+			return MONGO_KNOWN_NOTHING;
 	}
 }
 
-/* Add the columns of a tree to a List without duplicates. */
-static List *
-collect_columns(const SyNode *node, List *columns)
-{
-	for (int i = 0; i < node->nchildren; i++)
-		columns = collect_columns(node->children[i], columns);
-	if (node->column != NULL && (node->kind != SY_NODE_AND && node->kind != SY_NODE_OR))
-		columns = list_append_unique_ptr(columns, unconstify(SyColumn *, node->column));
-	return columns;
-}
-
-/* The condition that all columns of filter and order are in their domains. */
+/*
+ * The condition that a column's value is in its domain, NULL included, as far
+ * as the server can tell, and beside a filter that ensures what is "known".
+ */
 MongoItem *
-mongo_filter_guard(const SyQuery *query)
+mongo_domain_guard(const SyColumn *column, MongoKnown known)
 {
-	List	   *columns = NIL;
-	List	   *guards = NIL;
-	ListCell   *cell;
-
-	if (query->where != NULL)
-		columns = collect_columns(query->where, columns);
-	for (int i = 0; i < query->norders; i++)
-		columns = list_append_unique_ptr(columns,
-										 unconstify(SyColumn *, query->orders[i].column));
-	foreach(cell, columns)
-	{
-		const SyColumn *column = (const SyColumn *) lfirst(cell);
-
-		guards = list_concat(guards, column_guards(column, known_of(query->where, column)));
-	}
-	return mongo_item_and(guards);
+	return mongo_item_and(column_guards(column, known));
 }

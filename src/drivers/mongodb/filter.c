@@ -462,12 +462,41 @@ leaf_filter(const MongoForm *form, const SyNode *leaf)
 	}
 }
 
+static bool
+is_leaf(const SyNode *node)
+{
+	return node->kind != SY_NODE_AND && node->kind != SY_NODE_OR &&
+		node->kind != SY_NODE_TRUE && node->kind != SY_NODE_FALSE;
+}
+
 /*
- * A tree as filter; may be constant, see mongo_item_filter().  May throw, for
- * want of memory or from conversions to UTF-8.
+ * The guards for those leaves among "nodes" that are first to mention their
+ * column: one for each column, with what the leaves on it ensure together.
  */
-MongoItem *
-mongo_filter(const MongoForm *form, const SyNode *node)
+static List *
+guards_of(SyNode *const *nodes, int nnodes)
+{
+	List	   *guards = NIL;
+	List	   *columns = NIL;
+
+	for (int i = 0; i < nnodes; i++)
+	{
+		MongoKnown	known = MONGO_KNOWN_NOTHING;
+
+		if (!is_leaf(nodes[i]) || list_member_ptr(columns, nodes[i]->column))
+			continue;
+		columns = lappend(columns, unconstify(SyColumn *, nodes[i]->column));
+		for (int j = i; j < nnodes; j++)
+			if (is_leaf(nodes[j]) && nodes[j]->column == nodes[i]->column)
+				known = Max(known, mongo_domain_known(nodes[j]));
+		guards = lappend(guards, mongo_domain_guard(nodes[i]->column, known));
+	}
+	return guards;
+}
+
+/* A tree as filter; with "guard" what is not under another AND is guarded. */
+static MongoItem *
+tree_filter(const MongoForm *form, SyNode *node, bool guard)
 {
 	List	   *filters = NIL;
 
@@ -478,11 +507,33 @@ mongo_filter(const MongoForm *form, const SyNode *node)
 		case SY_NODE_TRUE:
 			return mongo_item_true();
 		case SY_NODE_AND:
+			for (int i = 0; i < node->nchildren; i++)
+				filters = lappend(filters, tree_filter(form, node->children[i],
+													   guard && !is_leaf(node->children[i])));
+			if (guard)
+				filters = list_concat(filters, guards_of(node->children, node->nchildren));
+			return mongo_item_and(filters);
 		case SY_NODE_OR:
 			for (int i = 0; i < node->nchildren; i++)
-				filters = lappend(filters, mongo_filter(form, node->children[i]));
-			return node->kind == SY_NODE_AND ? mongo_item_and(filters) : mongo_item_or(filters);
+				filters = lappend(filters, tree_filter(form, node->children[i], guard));
+			return mongo_item_or(filters);
 		default:
-			return leaf_filter(form, node);
+			filters = list_make1(leaf_filter(form, node));
+			if (guard)
+				filters = list_concat(filters, guards_of(&node, 1));
+			return mongo_item_and(filters);
 	}
+}
+
+/*
+ * A tree as filter; may be constant, see mongo_item_filter().
+ *
+ * With form->guard a leaf is true of values in its column's domain only, so
+ * that those rows pass whose truth does not depend on any other.  May throw,
+ * for want of memory or from conversions to UTF-8.
+ */
+MongoItem *
+mongo_filter(const MongoForm *form, const SyNode *node)
+{
+	return tree_filter(form, unconstify(SyNode *, node), form->guard);
 }

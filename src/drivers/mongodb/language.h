@@ -136,14 +136,24 @@ typedef struct MongoForm
 	bool		hide;			/* constants as "?" */
 	bool		undefined_apart;	/* null does not match undefined (8.0) */
 	bool		transaction;	/* it will run in a remote transaction */
+	bool		guard;			/* SyQuery.guard */
 } MongoForm;
+
+/* What a filter by itself ensures for a column; each includes the former. */
+typedef enum MongoKnown
+{
+	MONGO_KNOWN_NOTHING,
+	MONGO_KNOWN_TYPE,			/* its BSON type is good, or it is an array */
+	MONGO_KNOWN_EQUAL			/* and it equals a value of the column's type */
+} MongoKnown;
 
 extern MongoItem *mongo_filter(const MongoForm *form, const SyNode *node);
 extern MongoItem *mongo_filter_null(const MongoForm *form, const SyColumn *column,
 									const char *field);
 extern MongoItem *mongo_filter_not_null(const MongoForm *form, const char *field);
-extern MongoItem *mongo_filter_guard(const SyQuery *query);
 extern bool mongo_domain_checkable(const SyColumn *column);
+extern MongoKnown mongo_domain_known(const SyNode *leaf);
+extern MongoItem *mongo_domain_guard(const SyColumn *column, MongoKnown known);
 
 /*
  * json.c, datum.c: stored values
