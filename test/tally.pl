@@ -5,8 +5,8 @@
 #
 # Files are Perl (.pl), pgTAP scripts (.sql), or programs.
 #
-# Prints one line per file, and of failed files the failed assertions and the
-# end of the log, which is kept in LOGDIR.  Appends "passed failed" to
+# Prints one line per file, and of failed files the failed assertions; of those
+# that broke off the end of the log, which is kept in LOGDIR.  Appends "passed failed" to
 # SUMMARY.  A file that ends without a plan, or with an exit status though
 # every assertion passed, counts as one more failure.
 use strict;
@@ -34,7 +34,8 @@ sub command_of
 sub run_file
 {
 	my ($file) = @_;
-	my ($passed, $failed, @shown) = (0, 0);
+	my ($passed, $failed, $said) = (0, 0, 0);
+	my (@before, @shown);
 	my $log = "$logdir/" . basename($file) . '.log';
 	open(my $out, '>', $log) or die "cannot write $log: $!";
 	$out->autoflush(1);
@@ -44,7 +45,16 @@ sub run_file
 	while (my $result = $parser->next)
 	{
 		print $out $result->raw, "\n";
-		next unless $result->is_test;
+		if (!$result->is_test)
+		{
+			# What is said about a failed assertion, as far as it can be read.
+			next unless $result->is_comment;
+			push @shown, '  ' . $result->raw if $said > 0;
+			push @before, '  ' . $result->raw;
+			$said--;
+			next;
+		}
+		$said = 0;
 		if ($result->is_ok)
 		{
 			$passed++;
@@ -52,8 +62,10 @@ sub run_file
 		else
 		{
 			$failed++;
-			push @shown, $result->raw;
+			$said = 12;
+			push @shown, @before[ ($#before > 8 ? $#before - 8 : 0) .. $#before ], $result->raw;
 		}
+		@before = ();
 	}
 	close($out);
 	my @wrong = $parser->parse_errors;
@@ -61,7 +73,7 @@ sub run_file
 	if (@wrong)
 	{
 		$failed++;
-		push @shown, "not ok - " . join('; ', @wrong);
+		push @shown, "not ok - " . join('; ', @wrong), map { "  | $_" } split /\n/, qx(tail -n 30 '$log');
 	}
 	return ($passed, $failed, @shown);
 }
@@ -78,9 +90,7 @@ foreach my $file (@files)
 	  $failed ? sprintf('%4d FAILED', $failed) : '           ', time - $began;
 	if ($failed)
 	{
-		print "    $_\n" foreach @shown;
-		my @tail = split /\n/, qx(tail -n 30 '$logdir/@{[basename($file)]}.log');
-		print "    | $_\n" foreach @tail;
+		print '    ', substr($_, 0, 300), "\n" foreach @shown;
 	}
 	$all_passed += $passed;
 	$all_failed += $failed;
