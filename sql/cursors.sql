@@ -75,7 +75,9 @@ CALL take_handles();
 SAVEPOINT s;
 SET LOCAL work_mem = '64kB';
 SET LOCAL temp_file_limit = 0;
+\set VERBOSITY sqlstate
 SELECT count(v || 'x') FROM wide;
+\set VERBOSITY default
 ROLLBACK TO s;
 SET LOCAL temp_file_limit = -1;
 SELECT count(v || 'x') FROM wide;

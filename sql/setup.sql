@@ -9,7 +9,9 @@ SET ROLE regress_sy_nobody;
 CREATE EXTENSION switchyard;
 RESET ROLE;
 CREATE SCHEMA switchyard;
+\set VERBOSITY terse
 CREATE EXTENSION switchyard;
+\set VERBOSITY default
 DROP SCHEMA switchyard;
 CREATE EXTENSION switchyard;
 

@@ -127,6 +127,7 @@ run_tap()
 		"$SY_TMP/summary" "$SY_TMP/logs" -- "$@")
 	count_summary "$SY_TMP/summary"
 	cp -r "$SY_TMP/logs/." "$results/"
+	[ -d "$TESTLOGDIR" ] && cp -r "$TESTLOGDIR" "$results/"
 }
 
 [ "${MONGOD:-}" != none ] || die "MONGOD=none is for the demo: the tests need a real mongod"
@@ -184,7 +185,8 @@ fi
 pgxs_tests=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 perl5lib=$SY_TMP/tree/test/perl:$pgxs_tests/perl
 export PG_REGRESS=$pgxs_tests/regress/pg_regress
-export TESTDIR=$SY_TMP/tap
+# Up to 15 the TAP modules know the first, later ones the others.
+export TESTDIR=$SY_TMP/tap TESTDATADIR=$SY_TMP/tap/tmp_check TESTLOGDIR=$SY_TMP/tap/log
 export SY_TEST_DIR=$SY_TMP/files
 export LC_ALL=C.UTF-8 LANG=C.UTF-8
 unset TEMP_CONFIG PGAPPNAME PGCLIENTENCODING PGTZ PGDATESTYLE
