@@ -90,7 +90,9 @@ event_set_for(const SyWaitSpec *specs, int nspecs)
 	}
 	set = sy_create_wait_event_set(nitems + 2);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	/* a single-user backend has no postmaster */
+	if (IsUnderPostmaster)
+		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	kept_count = 0;
 	for (int i = 0; i < nspecs; i++)
 		for (int j = 0; j < specs[i].nitems; j++)

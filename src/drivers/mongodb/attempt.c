@@ -331,7 +331,6 @@ mongo_attempt_command(MongoSession *session, MongoJob *job)
 		job->batch->filled = false;
 	}
 	job->bytes_before = session->wire.bytes_in;
-	job->waited_before = session->wire.waited_us;
 	if (mongo_send(session, job, ticket, server_id))
 		return true;
 	if (job->mode == MONGO_READ_TRANSACTION && job->transaction == session->transaction)
@@ -397,7 +396,6 @@ mongo_attempt_main(void *arg)
 	if (!job->ok && job->failure.fault == MONGO_FAULT_LOST)
 		mongo_client_drop(session);
 	job->bytes = session->wire.bytes_in - job->bytes_before;
-	job->waited_us = session->wire.waited_us - job->waited_before;
 	mongo_wire_limit(&session->wire, 0, MONGO_ACCEPTED);
 	job->finished = true;
 }

@@ -197,7 +197,7 @@ mongo_cursor_receive(MongoJob *job)
 
 	cursor->fetching = false;
 	cursor->counters.bytes += job->bytes;
-	cursor->counters.waited_us += job->waited_us;
+	cursor->counters.remote_us += job->remote_us;
 	cursor->mode = job->mode;
 	if (job->ok || job->failure.fault == MONGO_FAULT_SERVER)
 		cursor->counters.round_trips++;

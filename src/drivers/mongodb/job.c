@@ -36,7 +36,6 @@ mongo_job_begin(MongoSession *session, bson_t *command, MongoReadMode mode,
 	job->receive = receive;
 	job->until = sy_deadline_in(session->base.source->connect_timeout_ms);
 	job->bytes_before = session->wire.bytes_in;
-	job->waited_before = session->wire.waited_us;
 	mongo_wire_begin(&session->wire);
 	mongo_coroutine_start(session->wire.coroutine, mongo_attempt_main, session);
 	return job;
@@ -68,9 +67,14 @@ mongo_job_finish(MongoSession *session)
 bool
 mongo_job_advance(MongoSession *session)
 {
+	int64		begun_us = sy_now_us();
+	bool		is_over;
+
 	Assert(session->job.active);
 	session->draining = false;
-	if (!mongo_coroutine_resume(session->wire.coroutine))
+	is_over = mongo_coroutine_resume(session->wire.coroutine);
+	session->job.remote_us += sy_now_us() - begun_us;
+	if (!is_over)
 		return false;
 	mongo_job_finish(session);
 #if !MONGO_COROUTINES

@@ -49,8 +49,8 @@ mongo_scan_count(MongoScan *scan)
 	scan->base.stats.bytes = counters->bytes;
 	scan->base.stats.round_trips = counters->round_trips;
 	if (scan->base.timing)
-		scan->base.stats.remote_us += counters->waited_us;
-	scan->cursor->counters.waited_us = 0;
+		scan->base.stats.remote_us += counters->remote_us;
+	scan->cursor->counters.remote_us = 0;
 }
 
 /* The driver's member: see source/driver.h. */

@@ -134,14 +134,13 @@ struct MongoJob
 	bool		sent;			/* the server may be working on it */
 	bool		retried;
 	int64		bytes_before;
-	int64		waited_before;
 
 	/* What came of it. */
 	bool		ok;
 	MongoBatch *batch;			/* the reply; the receiver may take it */
 	uint32		answered_by;	/* server id */
 	int64		bytes;
-	int64		waited_us;
+	int64		remote_us;		/* within libmongoc; core adds the waits */
 	MongoFailure failure;
 };
 
@@ -189,7 +188,7 @@ typedef struct MongoCounters
 {
 	int64		bytes;
 	int64		round_trips;
-	int64		waited_us;
+	int64		remote_us;		/* within libmongoc; core adds the waits */
 } MongoCounters;
 
 typedef enum MongoCursorState

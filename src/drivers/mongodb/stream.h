@@ -67,7 +67,6 @@ typedef struct MongoWire
 	SyDeadline	asked_at;		/* when the scan's last question went out */
 	SyDeadline	answered_at;	/* when its first answer came; 0: not yet */
 	int64		bytes_in;
-	int64		waited_us;		/* in place only */
 
 	/* TLS; the strings outlive all streams. */
 	bool		use_tls;

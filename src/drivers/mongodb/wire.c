@@ -46,14 +46,12 @@ static void
 mongo_wire_wait_here(MongoWire *wire)
 {
 	SyWaitSpec	spec;
-	int64		begun = sy_now_us();
 
 	spec.nitems = wire->nitems;
 	spec.items = wire->items;
 	spec.until = wire->until;
 	if (!wire->wait_in_place(&spec))
 		wire->refusal = MONGO_INTERRUPTED;
-	wire->waited_us += sy_now_us() - begun;
 }
 
 #endif
