@@ -2,7 +2,10 @@
 import psycopg2
 import psycopg2.extensions
 
-MODES = ("constants", "prepared", "generic", "lateral", "subselects", "cursor")
+MODES = ("constants", "prepared", "generic", "lateral", "exists", "subselects", "cursor", "parallel", "repeatable", "altered", "joined", "locked",
+         "barrier", "inherited")
+ROUNDS = {"prepared": 7, "generic": 2, "lateral": 3, "exists": 3, "altered": 4}
+UNORDERED = ("lateral", "exists", "joined", "locked")
 
 
 class Outcome:
@@ -39,6 +42,7 @@ class Session:
         oids = tuple(row[0] for row in self.cursor.fetchall())
         plain = psycopg2.extensions.new_type(oids, "PLAIN", lambda value, cursor: value)
         psycopg2.extensions.register_type(plain, self.connection)
+        self.parallel = "debug_parallel_query" if self.connection.server_version >= 160000 else "force_parallel_mode"
         self.execute("SET extra_float_digits = 1; SET timezone = 'UTC'; SET intervalstyle = 'postgres'")
         self.values = {}
         for name, value in settings:
@@ -90,13 +94,15 @@ class Case:
 
     def ordered(self):
         """Is the order of the rows told?"""
-        return self.query.ordered() and self.mode != "lateral"
+        return self.query.ordered() and self.mode not in UNORDERED
 
     def run(self, session, source):
         """An outcome for each statement that returns something."""
         session.set("plan_cache_mode", "force_generic_plan" if self.mode == "generic" else "auto")
-        session.set("enable_hashjoin", "off" if self.mode == "lateral" else "on")
-        session.set("enable_mergejoin", "off" if self.mode == "lateral" else "on")
+        nested = self.mode in ("lateral", "exists", "joined", "locked") and len(self.query.targets) != 2
+        session.set("enable_hashjoin", "off" if nested else "on")
+        session.set("enable_mergejoin", "off" if nested else "on")
+        session.set(session.parallel, "on" if self.mode == "parallel" else "off")
         return getattr(self, "run_" + self.mode)(session, source)
 
     def sql(self, source):
@@ -112,7 +118,7 @@ class Case:
             outcomes.append(session.outcome(self.query.render(source)))
         return outcomes
 
-    def run_prepared(self, session, source):
+    def run_prepared(self, session, source, between=None):
         """Values are parameters."""
         numbers = {}
 
@@ -126,7 +132,9 @@ class Case:
         if prepared.state:
             return [prepared]
         outcomes = []
-        for row in self.rounds:
+        for i, row in enumerate(self.rounds):
+            if between:
+                between(i)
             arguments = "(%s)" % ", ".join(value.typed() for value in row) if row else ""
             outcomes.append(session.outcome("EXECUTE q%s" % arguments))
         session.execute("DEALLOCATE q")
@@ -134,23 +142,95 @@ class Case:
 
     run_generic = run_prepared
 
+    def run_altered(self, session, source):
+        """The same, and between executions options and settings change."""
+        pushdown = session.values["switchyard.enable_pushdown"]
+
+        def between(number):
+            if source.startswith("f."):
+                session.execute("ALTER FOREIGN TABLE %s OPTIONS (%s)" % (source, ("ADD fetch_size '3'", "SET fetch_size '50'", "DROP fetch_size")[number % 3]))
+            session.set("switchyard.enable_pushdown", pushdown if number % 2 else "off")
+        outcomes = self.run_prepared(session, source, between)
+        if source.startswith("f.") and len(outcomes) == len(self.rounds) and len(outcomes) % 3 != 0:
+            session.execute("ALTER FOREIGN TABLE %s OPTIONS (DROP fetch_size)" % source)
+        session.set("switchyard.enable_pushdown", pushdown)
+        return outcomes
+
     def run_lateral(self, session, source):
         """Values are columns of another table."""
         self.query.assign(self.rounds[0])
         return [session.outcome(self.lateral_sql(source))]
 
+    def keys(self):
+        """(FROM item with a row of values for each round, function that shows a value as its column)."""
+        values = self.query.values()
+        bounds = [id(value) for value in (self.query.limit, self.query.offset) if value is not None]
+        names = {id(value): "k.a%d" % i for i, value in enumerate(values) if id(value) not in bounds}
+        lines = ", ".join("(%s)" % ", ".join([str(n)] + [value.typed() for value in row]) for n, row in enumerate(self.rounds))
+        columns = ", ".join(["n"] + ["a%d" % i for i in range(len(values))])
+        return "(VALUES %s) AS k (%s)" % (lines, columns), lambda value: names.get(id(value)) or value.typed()
+
     def lateral_sql(self, source):
         """The statement of run_lateral."""
-        values = self.query.values()
-        bounds = [value for value in (self.query.limit, self.query.offset) if value is not None]
-        names = {id(value): "k.a%d" % i for i, value in enumerate(values) if value not in bounds}
+        keys, show = self.keys()
+        return "SELECT k.n, q.* FROM %s CROSS JOIN LATERAL (%s) AS q" % (keys, self.query.render(source, show))
 
-        def show(value):
-            return names.get(id(value)) or value.literal()
-        lines = ", ".join("(%s)" % ", ".join([str(n)] + [value.typed() for value in row])
-                          for n, row in enumerate(self.rounds))
-        columns = ", ".join(["n"] + ["a%d" % i for i in range(len(values))])
-        return "SELECT k.n, q.* FROM (VALUES %s) AS k (%s) CROSS JOIN LATERAL (%s) AS q" % (lines, columns, self.query.render(source, show))
+    def run_exists(self, session, source):
+        """As semi-join, anti-join and sub-plan."""
+        self.query.assign(self.rounds[0])
+        keys, show = self.keys()
+        sql = self.query.render(source, show)
+        return [session.outcome("SELECT k.n FROM %s WHERE EXISTS (%s)" % (keys, sql)),
+                session.outcome("SELECT k.n FROM %s WHERE NOT EXISTS (%s)" % (keys, sql)),
+                session.outcome("SELECT k.n, (SELECT count(*) FROM (%s) AS q) FROM %s" % (sql, keys))]
+
+    run_parallel = run_constants
+
+    def run_repeatable(self, session, source):
+        """Twice in one transaction with one snapshot."""
+        self.query.assign(self.rounds[0])
+        sql = self.query.render(source)
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ" + (", READ ONLY" if len(sql) % 2 else ""))
+        outcomes = [session.outcome(sql)]
+        if not outcomes[0].state:
+            outcomes.append(session.outcome(sql))
+        session.execute("ROLLBACK")
+        return outcomes
+
+    def condition(self):
+        """The query's condition, with constants."""
+        self.query.assign(self.rounds[0])
+        return self.query.where.render(lambda value: value.literal()) if self.query.where else "true"
+
+    def run_joined(self, session, source):
+        """The table joined with itself: two scans of one session."""
+        condition = self.condition()
+        names = sorted(self.query.mentions()) or ["id"]
+        column = next(c.name for c in self.query.table.columns if c.name in ("i8", "x", "s"))
+        return [session.outcome("SELECT t.id, u.id FROM %s AS t %s JOIN %s AS u ON u.%s = t.%s AND u.id < 40 WHERE %s" % (
+            source, "LEFT" if len(names) > 1 else "", source, column, column, condition))]
+
+    def run_locked(self, session, source):
+        """Beside a local table that is changed or locked."""
+        condition = self.condition()
+        targets = ", ".join(target for target in self.query.targets if target != "count(*)") or "t.id"
+        session.execute("BEGIN")
+        outcomes = [session.outcome("SELECT s.id, %s FROM l.scratch AS s JOIN %s AS t ON t.id = s.id WHERE %s FOR UPDATE OF s" % (targets, source, condition))]
+        if not outcomes[0].state:
+            outcomes.append(session.outcome("UPDATE l.scratch AS s SET n = s.n + 1 FROM %s AS t WHERE t.id = s.id AND (%s) RETURNING s.n, %s" % (
+                source, condition, targets)))
+        if not outcomes[-1].state:
+            outcomes.append(session.outcome("DELETE FROM l.scratch AS s USING %s AS t WHERE t.id = s.id AND (%s) RETURNING s.*, t.*" % (source, condition)))
+        session.execute("ROLLBACK")
+        return outcomes
+
+    def run_barrier(self, session, source):
+        """Through a view with a condition of its own, which comes first."""
+        return self.run_constants(session, source + "_barrier")
+
+    def run_inherited(self, session, source):
+        """As the child of a parent that has other children."""
+        return self.run_constants(session, source[:source.rindex("_")] + "_parent")
 
     def run_subselects(self, session, source):
         """Values are results of sub-selects."""

@@ -6,6 +6,8 @@ the values, so that no line of switchyard takes part in what is expected.
 Schema f holds foreign tables, schema l local ones.  For each driver:
     t_<driver>_all      every column, many rows
     t_<driver>_none     the same columns, no row
+    t_<driver>_parent   inherited by both
+    t_..._barrier       a view of them with a condition of its own
     t_<driver>_bad_<c>  id, x, g: x is of one of the columns, and in one row
                         outside of its domain
 The local copies of the last kind hold the rows once for each "variant": 0
@@ -24,7 +26,7 @@ ROWS = 220
 BAD_ID = 4
 GOOD_IDS = (1, 2, 3, 5, 6, 7)
 VARIANTS = 4
-MONGO_DATABASE = "differential"
+MONGO_DATABASE = "differential_%d" % os.getpid()
 
 
 class Table:
@@ -208,6 +210,7 @@ class Sources:
         cursor.execute("CREATE SCHEMA f")
         cursor.execute("CREATE SCHEMA l")
         cursor.execute("CREATE COLLATION l.blind (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false)")
+        cursor.execute("CREATE TABLE l.scratch AS SELECT i::int8 AS id, 0 AS n FROM generate_series(1, %d) i" % ROWS)
         if "sqlite" in self.tables:
             cursor.execute("CREATE SERVER sqlite FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s')" % self.file)
         if "mongodb" in self.tables:
@@ -225,9 +228,23 @@ class Sources:
             for table in tables:
                 local_copy(cursor, table.name, table.columns,
                            [[str(i + 1)] + [text for text, _ in row] for i, row in enumerate(self.rows[table.name])])
+            for schema in "fl":
+                more_relations(cursor, schema, driver, tables)
             for table in self.bad[driver]:
                 cursor.execute("CREATE TABLE l.%s (variant int, id int8, x %s, g int4)" % (table.name, table.x.type))
                 insert(cursor, table.name, list(table.local_rows()))
+
+
+def more_relations(cursor, schema, driver, tables):
+    """Views with barriers, and a parent with a row of its own."""
+    for table in tables:
+        cursor.execute("CREATE VIEW %s.%s_barrier WITH (security_barrier) AS SELECT * FROM %s.%s WHERE i4 > 0 OR s IS NOT NULL" % (
+            schema, table.name, schema, table.name))
+    columns = ", ".join(["id int8"] + [column.definition(False) for column in tables[0].columns])
+    cursor.execute("CREATE TABLE %s.t_%s_parent (%s)" % (schema, driver, columns))
+    cursor.execute("INSERT INTO %s.t_%s_parent (id, i4, s) VALUES (1000, 5, 'a'), (1001, NULL, '')" % (schema, driver))
+    for table in tables:
+        cursor.execute("ALTER TABLE %s.%s INHERIT %s.t_%s_parent" % (schema, table.name, schema, driver))
 
 
 def insert(cursor, name, rows):

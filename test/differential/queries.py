@@ -230,9 +230,8 @@ def draw_bound(dice):
 class Generator:
     """Makes queries."""
 
-    def __init__(self, dice, icu):
+    def __init__(self, dice):
         self.dice = dice
-        self.icu = icu
 
     # ------------------------------------------------------------- values
 
