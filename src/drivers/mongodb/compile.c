@@ -575,7 +575,10 @@ form_for(const SyQuery *query, const MongoServerFacts *facts, bool transaction, 
 	form.guard = query->guard;
 	form.hide = hide;
 	form.transaction = transaction;
-	form.undefined_apart = facts != NULL && facts->max_wire_version >= WIRE_VERSION_UNDEFINED_APART;
+
+	/* Before the first contact the server may be of any version. */
+	form.undefined_apart = facts != NULL &&
+		(!facts->known || facts->max_wire_version >= WIRE_VERSION_UNDEFINED_APART);
 	return form;
 }
 
