@@ -12,6 +12,7 @@
 
 #include "base/guc.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
@@ -20,6 +21,16 @@
 bool		sy_enable_pushdown = true;
 char	   *sy_sqlite_directories = NULL;
 bool		sy_log_remote_queries = false;
+int			sy_log_access = SY_LOG_ACCESS_NONE;
+bool		sy_probe = true;
+int			sy_max_sources = 256;
+
+static const struct config_enum_entry log_access_words[] = {
+	{"none", SY_LOG_ACCESS_NONE, false},
+	{"write", SY_LOG_ACCESS_WRITE, false},
+	{"all", SY_LOG_ACCESS_ALL, false},
+	{NULL, 0, false}
+};
 
 /*
  * Cached plans were made for the old value: have them made again.
@@ -102,6 +113,37 @@ sy_guc_define(void)
 							 PGC_SUSET,
 							 0,
 							 NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("switchyard.log_access",
+							 "Logs who reads from or writes to which relation of a source.",
+							 NULL,
+							 &sy_log_access,
+							 SY_LOG_ACCESS_NONE,
+							 log_access_words,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("switchyard.probe",
+							 "Probes all sources in the background.",
+							 "Works only if switchyard is in shared_preload_libraries.",
+							 &sy_probe,
+							 true,
+							 PGC_SIGHUP,
+							 0,
+							 NULL, NULL, NULL);
+
+	/* Memory that the server has not set aside at its start it never will. */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("switchyard.max_sources",
+								"Sets how many sources can share their health among all backends.",
+								"Each takes 4 kB of shared memory.",
+								&sy_max_sources,
+								256,
+								1, 100000,
+								PGC_POSTMASTER,
+								0,
+								NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("switchyard");
 }

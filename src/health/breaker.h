@@ -95,13 +95,20 @@ typedef struct SyBreaker
 /* A change of state, for log, events and listeners. */
 typedef struct SyBreakerChange
 {
-	bool		happened;
 	SyBreakerState from;
 	SyBreakerState to;
 	SyBreakerEvent event;
 	int			failures;		/* consecutive, before the change */
 	const char *reason;			/* a constant */
 } SyBreakerChange;
+
+/* Those of one step, in their order. */
+#define SY_BREAKER_MAX_CHANGES	4
+typedef struct SyBreakerChanges
+{
+	int			count;
+	SyBreakerChange items[SY_BREAKER_MAX_CHANGES];
+} SyBreakerChanges;
 
 /* An answer to "may it go?" */
 typedef enum SyAdmission
@@ -133,19 +140,22 @@ extern void sy_breaker_init(SyBreaker *breaker, bool unproven, const SyInstant *
 
 /*
  * Let time and options act: the cool-down's end, the end of a manual state,
- * breaker 'off' and 'on'.  The functions below do it first themselves.
+ * breaker 'off' and 'on'.  The functions below do it first themselves.  All
+ * functions add to "changes", which the caller has zeroed.
  */
 extern void sy_breaker_tick(SyBreaker *breaker, const SyLimits *limits, const SyInstant *now,
-							SyBreakerChange *change);
+							SyBreakerChanges *changes);
 
 /*
  * May a call go?  For a TRIAL, *lease (never 0) has to be handed to
- * sy_breaker_result(), and lasts as long as the limits say.  "in_transaction":
- * the caller's transaction uses the source already, so DRAINED lets it go on.
+ * sy_breaker_result(), and lasts as long as the limits say.  A process whose
+ * own trial call is out may go without a further lease: one query can read
+ * from a source twice.  "in_transaction": the caller's transaction uses the
+ * source already, so DRAINED lets it go on.
  */
 extern SyAdmission sy_breaker_admit(SyBreaker *breaker, const SyLimits *limits,
 									const SyInstant *now, int owner, bool in_transaction,
-									uint32 *lease, SyBreakerChange *change);
+									uint32 *lease, SyBreakerChanges *changes);
 
 /*
  * This is how a call ended that was admitted in "generation", with the lease
@@ -154,17 +164,23 @@ extern SyAdmission sy_breaker_admit(SyBreaker *breaker, const SyLimits *limits,
 extern SyVerdict sy_breaker_result(SyBreaker *breaker, const SyLimits *limits,
 								   const SyInstant *now, uint32 generation, uint32 lease,
 								   SyOutcome outcome, const SyWindow *window,
-								   SyBreakerChange *change);
+								   SyBreakerChanges *changes);
 
 /*
- * The same for a probe, which is never refused and may have no lease in any
- * state.  In OPEN a success gives HALF_OPEN; in CLOSED a success leaves
+ * A lease for a probe, or 0 if there is none or none is needed.  A probe is
+ * never refused.
+ */
+extern uint32 sy_breaker_lease(SyBreaker *breaker, const SyLimits *limits,
+							   const SyInstant *now, int owner, SyBreakerChanges *changes);
+
+/*
+ * As sy_breaker_result(), for a probe, with or without a lease.  In OPEN a success gives HALF_OPEN; in CLOSED a success leaves
  * "failures" alone, because a ping would hide queries that fail.
  */
 extern SyVerdict sy_breaker_probed(SyBreaker *breaker, const SyLimits *limits,
 								   const SyInstant *now, uint32 generation, uint32 lease,
 								   SyOutcome outcome, const SyWindow *window,
-								   SyBreakerChange *change);
+								   SyBreakerChanges *changes);
 
 /*
  * An administrator's word: TRIP, DRAIN or RESET.  "duration_ms" ends a TRIP,
@@ -172,7 +188,7 @@ extern SyVerdict sy_breaker_probed(SyBreaker *breaker, const SyLimits *limits,
  * what was under way changes nothing any more.
  */
 extern void sy_breaker_command(SyBreaker *breaker, SyBreakerEvent event, int64 duration_ms,
-							   const SyInstant *now, SyBreakerChange *change);
+							   const SyInstant *now, SyBreakerChanges *changes);
 
 /* Trial calls that are out. */
 extern int	sy_breaker_trials(const SyBreaker *breaker, const SyInstant *now);

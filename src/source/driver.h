@@ -128,6 +128,8 @@ typedef struct SySource
 	int			query_timeout_ms;	/* 0: none */
 	const char *role;			/* a label; NULL: none */
 	int64		size_limit;		/* bytes; 0: none */
+	bool		size_of_storage;	/* size_metric: storage, not data+index */
+	bool		size_of_cluster;	/* size_scope: all databases, not this one */
 	SyLimits	limits;			/* what else steers health */
 } SySource;
 

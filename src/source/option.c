@@ -39,6 +39,9 @@
 
 #define SOURCE_LEVELS	(SY_LEVEL_WRAPPER | SY_LEVEL_SERVER)
 
+static const char *const size_metrics[] = {"data+index", "storage", NULL};
+static const char *const size_scopes[] = {"database", "cluster", NULL};
+
 const SyOption sy_common_options[] = {
 	{"read_only", SOURCE_LEVELS | SY_LEVEL_TABLE, SY_OPTION_BOOL, "false", NULL, 0, 0,
 	"Refuse writes to the source or table."},
@@ -48,6 +51,34 @@ const SyOption sy_common_options[] = {
 	"Longest time that the source may work on one query; 0 sets no limit."},
 	{"fetch_size", SOURCE_LEVELS | SY_LEVEL_TABLE, SY_OPTION_INT, "0", NULL, 0, INT_MAX,
 	"Rows fetched in one batch; 0 makes batches of about 1 MB."},
+	{"role", SOURCE_LEVELS, SY_OPTION_TEXT, NULL, NULL, 0, 0,
+	"A label for people, shown in the view sources."},
+	{"size_limit", SOURCE_LEVELS, SY_OPTION_SIZE, NULL, NULL, 1, PG_INT64_MAX,
+	"How large the source may grow."},
+	{"size_metric", SOURCE_LEVELS, SY_OPTION_ENUM, "data+index", size_metrics, 0, 0,
+	"What counts as the size of a source: its data and indexes, or the storage they occupy."},
+	{"size_scope", SOURCE_LEVELS, SY_OPTION_ENUM, "database", size_scopes, 0, 0,
+	"Whether the limit is for the one database, or for all databases of the server."},
+	{"pool_size", SOURCE_LEVELS, SY_OPTION_INT, "5", NULL, 1, 100000,
+	"Sessions with the source that may stay open while nobody uses them, in all backends."},
+	{"max_overflow", SOURCE_LEVELS, SY_OPTION_INT, "10", NULL, 0, 100000,
+	"Sessions in use at the same time beyond pool_size, in all backends."},
+	{"pool_timeout", SOURCE_LEVELS, SY_OPTION_DURATION, "30s", NULL, 1, INT_MAX,
+	"Longest wait for one of the sessions that pool_size and max_overflow allow."},
+	{"probe_interval", SOURCE_LEVELS, SY_OPTION_DURATION, "10s", NULL, 100, INT_MAX,
+	"Time between two probes of the source."},
+	{"probe_timeout", SOURCE_LEVELS, SY_OPTION_DURATION, "5s", NULL, 1, INT_MAX,
+	"Longest time that a probe may take."},
+	{"breaker", SOURCE_LEVELS, SY_OPTION_BOOL, "on", NULL, 0, 0,
+	"Whether the source's circuit breaker refuses queries after failures."},
+	{"failure_threshold", SOURCE_LEVELS, SY_OPTION_INT, "5", NULL, 1, 1000000,
+	"Failures in a row that open the breaker."},
+	{"failure_rate", SOURCE_LEVELS, SY_OPTION_REAL, "0.5", NULL, 0, 1,
+	"Share of failures among the calls of a minute, at least 20, that opens the breaker; 0 sets no limit."},
+	{"recovery_timeout", SOURCE_LEVELS, SY_OPTION_DURATION, "300s", NULL, 1, INT_MAX,
+	"How long the breaker stays open, unless a probe succeeds earlier."},
+	{"half_open_calls", SOURCE_LEVELS, SY_OPTION_INT, "3", NULL, 1, 32,
+	"Trial calls that must succeed before the breaker closes again."},
 	{"column_name", SY_LEVEL_COLUMN, SY_OPTION_TEXT, NULL, NULL, 0, 0,
 	"Name of the column or top-level field in the source; default: the column's name."},
 	{"key", SY_LEVEL_COLUMN, SY_OPTION_BOOL, "false", NULL, 0, 0,
@@ -228,9 +259,10 @@ report_invalid(const SyOption *option, const char *value, const char *hint)
 
 /*
  * Parse a number as settings do, with the unit that the option's type has.
- * What is no whole number of base units, or out of bounds, is HV024.
+ * What is no whole number of base units (but for REAL), or out of bounds, is
+ * HV024.
  */
-static int64
+static double
 parse_number(const SyOption *option, const char *value)
 {
 	int			unit = 0;
@@ -238,6 +270,8 @@ parse_number(const SyOption *option, const char *value)
 	const char *need = "A whole number is needed.";
 	double		number;
 
+	if (option->type == SY_OPTION_REAL)
+		need = "A number is needed.";
 	if (option->type == SY_OPTION_DURATION)
 	{
 		unit = GUC_UNIT_MS;
@@ -262,9 +296,9 @@ parse_number(const SyOption *option, const char *value)
 				 errmsg("value \"%s\" of option \"%s\" is out of range", value, option->name),
 				 errdetail("Valid values are between %lld and %lld%s.",
 						   (long long) option->min, (long long) option->max, base)));
-	if (number != rint(number))
+	if (number != rint(number) && option->type != SY_OPTION_REAL)
 		report_invalid(option, value, need);
-	return (int64) number;
+	return number;
 }
 
 /*
@@ -305,6 +339,7 @@ check_value(const SyOption *option, const char *value)
 		case SY_OPTION_INT:
 		case SY_OPTION_DURATION:
 		case SY_OPTION_SIZE:
+		case SY_OPTION_REAL:
 			(void) parse_number(option, value);
 			break;
 		case SY_OPTION_ENUM:
@@ -437,14 +472,79 @@ sy_option_bool(const SyOptions *options, const char *name, bool otherwise)
 }
 
 /*
- * The value of an INT, DURATION (ms) or SIZE (bytes) option, or its default.
+ * The value of an option of any type with numbers, or its default.
  */
-int64
-sy_option_int(const SyDriver *driver, const SyOptions *options, const char *name)
+static double
+real_of(const SyDriver *driver, const SyOptions *options, const char *name)
 {
 	const SyOption *option = find_option(driver, name, ~0);
 	const char *value = sy_options_get(options, name);
 
 	Assert(option != NULL);
 	return parse_number(option, value != NULL ? value : option->default_value);
+}
+
+/*
+ * The value of an INT, DURATION (ms) or SIZE (bytes) option, or its default.
+ */
+int64
+sy_option_int(const SyDriver *driver, const SyOptions *options, const char *name)
+{
+	return (int64) real_of(driver, options, name);
+}
+
+/*
+ * The word of an ENUM option, or its default.
+ */
+static const char *
+word_of(const SyDriver *driver, const SyOptions *options, const char *name)
+{
+	const SyOption *option = find_option(driver, name, ~0);
+	const char *value = sy_options_get(options, name);
+
+	Assert(option != NULL && option->type == SY_OPTION_ENUM);
+	return value != NULL ? value : option->default_value;
+}
+
+/*
+ * A duration or a number of the source's options that an int can hold.
+ */
+static int
+int_of(const SySource *source, const char *name)
+{
+	return (int) sy_option_int(source->driver, &source->options, name);
+}
+
+/*
+ * Parse the common options of a source, source->options, into its members.
+ */
+void
+sy_option_load(SySource *source)
+{
+	const SyOptions *options = &source->options;
+	SyLimits   *limits = &source->limits;
+
+	source->read_only = sy_option_bool(options, "read_only", false);
+	source->connect_timeout_ms = int_of(source, "connect_timeout");
+	source->query_timeout_ms = int_of(source, "query_timeout");
+	source->role = sy_options_get(options, "role");
+	if (sy_options_get(options, "size_limit") != NULL)
+		source->size_limit = sy_option_int(source->driver, options, "size_limit");
+	source->size_of_storage = strcmp(word_of(source->driver, options, "size_metric"),
+									 "storage") == 0;
+	source->size_of_cluster = strcmp(word_of(source->driver, options, "size_scope"),
+									 "cluster") == 0;
+
+	limits->breaker = sy_option_bool(options, "breaker", true);
+	limits->failure_threshold = int_of(source, "failure_threshold");
+	limits->failure_rate = real_of(source->driver, options, "failure_rate");
+	limits->recovery_timeout_ms = int_of(source, "recovery_timeout");
+	limits->half_open_calls = int_of(source, "half_open_calls");
+	limits->pool_size = int_of(source, "pool_size");
+	limits->max_overflow = int_of(source, "max_overflow");
+	limits->pool_timeout_ms = int_of(source, "pool_timeout");
+	limits->probe_interval_ms = int_of(source, "probe_interval");
+	limits->probe_timeout_ms = int_of(source, "probe_timeout");
+	limits->connect_timeout_ms = source->connect_timeout_ms;
+	limits->query_timeout_ms = source->query_timeout_ms;
 }

@@ -375,11 +375,7 @@ build_source(Oid serverid, Oid userid)
 	source->options = merge_options(wrapper->options, server->options);
 	load_mapping(source);
 
-	source->read_only = sy_option_bool(&source->options, "read_only", false);
-	source->connect_timeout_ms = (int) sy_option_int(source->driver, &source->options,
-													 "connect_timeout");
-	source->query_timeout_ms = (int) sy_option_int(source->driver, &source->options,
-												   "query_timeout");
+	sy_option_load(source);
 	watch_generation(server->fdwid, serverid, source->umid);
 	return source;
 }
@@ -480,6 +476,7 @@ sy_source_copy(const SySource *source, MemoryContext cxt)
 	copy->name = pstrdup(source->name);
 	copy->options = copy_options(&source->options);
 	copy->mapping = copy_options(&source->mapping);
+	copy->role = sy_options_get(&copy->options, "role");
 	MemoryContextSwitchTo(caller);
 	return copy;
 }

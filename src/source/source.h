@@ -28,6 +28,7 @@ extern const SyOption sy_common_options[];
 extern void sy_option_validate(const SyDriver *driver, List *options, Oid catalog);
 extern SyOptions sy_option_import(const SyDriver *driver, List *options);
 extern bool sy_option_bool(const SyOptions *options, const char *name, bool otherwise);
+extern void sy_option_load(SySource *source);
 extern int64 sy_option_int(const SyDriver *driver, const SyOptions *options, const char *name);
 
 /* source.c: valid until the end of the top-level transaction */

@@ -16,7 +16,7 @@ COMMON = "src/source/option.c"
 LEVELS = [("SY_LEVEL_WRAPPER", "wrapper"), ("SY_LEVEL_SERVER", "server"), ("SY_LEVEL_MAPPING", "user mapping"),
           ("SY_LEVEL_TABLE", "table"), ("SY_LEVEL_COLUMN", "column"), ("SY_LEVEL_IMPORT", "IMPORT")]
 TYPES = {"SY_OPTION_TEXT": "text", "SY_OPTION_BOOL": "boolean", "SY_OPTION_INT": "integer",
-         "SY_OPTION_DURATION": "duration", "SY_OPTION_SIZE": "size"}
+         "SY_OPTION_DURATION": "duration", "SY_OPTION_SIZE": "size", "SY_OPTION_REAL": "number"}
 
 
 def read(path):
