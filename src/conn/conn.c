@@ -33,9 +33,10 @@
 /* Sessions of one file that may be open in a backend at the same time. */
 #define MAX_HANDLES			4
 
-/* Time for telling sources what is over, in ms. */
-#define SETTLE_MS			1000
-#define SETTLE_ABORT_MS		60
+/* Time for telling all sources what is over, in ms. */
+#define SETTLE_MS			1000	/* a transaction or the backend ends */
+#define SETTLE_ABORT_MS		60	/* a transaction is canceled */
+#define SETTLE_CLOSE_MS		100 /* a scan ends */
 
 static dlist_head conns = DLIST_STATIC_INIT(conns);
 static bool callbacks_registered = false;
@@ -100,19 +101,46 @@ close_conn(SyConn *conn)
 	MemoryContextDelete(conn->cxt);
 }
 
-/* Pay what the session owes within "ms". */
-static void
-settle(SyConn *conn, int ms)
+/* Pay what the session owes; true if nothing is owed any more. */
+static bool
+settle(SyConn *conn, SyDeadline until)
 {
-	if (conn->driver->settle != NULL)
-		(void) conn->driver->settle(conn->session, sy_deadline_in(ms));
+	return conn->driver->settle == NULL || conn->driver->settle(conn->session, until);
 }
 
-/* Pay what the session owes, for a second at most. */
+/*
+ * Pay what the session owes at the end of a scan.  An answer that does not
+ * come soon is given up, and the source then told so.
+ */
 void
 sy_conn_settle(SyConn *conn)
 {
-	settle(conn, SETTLE_MS);
+	if (!settle(conn, sy_deadline_in(SETTLE_CLOSE_MS)))
+		(void) settle(conn, sy_deadline_in(SETTLE_CLOSE_MS));
+}
+
+/*
+ * The deadline for the next of "nleft" sessions that share the time until
+ * "until": one that hangs leaves something for the others.
+ */
+static SyDeadline
+next_deadline(SyDeadline until, int nleft)
+{
+	int64		now = sy_now_us();
+
+	return now + Max(until - now, 0) / Max(nleft, 1);
+}
+
+/* The number of cached sessions. */
+static int
+count_conns(void)
+{
+	dlist_iter	iter;
+	int			n = 0;
+
+	dlist_foreach(iter, &conns)
+		n++;
+	return n;
 }
 
 /* May the session go on into the next transaction? */
@@ -124,12 +152,14 @@ is_fit(SyConn *conn)
 }
 
 /*
- * End all uses and transactions, pay debts for "ms" at most each, and close
- * what was opened with options that are no longer in force.
+ * End all uses and transactions, pay debts for "ms" at most, and close what
+ * was opened with options that are no longer in force.
  */
 static void
 finish_transaction(int ms)
 {
+	SyDeadline	until = sy_deadline_in(ms);
+	int			nleft = count_conns();
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &conns)
@@ -138,7 +168,7 @@ finish_transaction(int ms)
 
 		close_cursors(conn);
 		end_session(conn);
-		settle(conn, ms);
+		(void) settle(conn, next_deadline(until, nleft--));
 		if (conn->uses == 0 &&
 			conn->generation != sy_source_generation(conn->serverid, conn->umid))
 			close_conn(conn);
@@ -201,13 +231,16 @@ at_resource_release(ResourceReleasePhase phase, bool is_commit, bool is_top_leve
 static void
 at_backend_exit(int code, Datum arg)
 {
+	SyDeadline	until = sy_deadline_in(SETTLE_MS);
+	int			nleft = count_conns();
+
 	while (!dlist_is_empty(&conns))
 	{
 		SyConn	   *conn = dlist_head_element(SyConn, node, &conns);
 
 		close_cursors(conn);
 		end_session(conn);
-		settle(conn, SETTLE_MS);
+		(void) settle(conn, next_deadline(until, nleft--));
 		conn->driver->session_close(conn->session);
 		dlist_delete(&conn->node);
 		/* the memory stays: a guard of sy_conn_acquire() may still point here */

@@ -44,7 +44,7 @@ typedef struct SyConn
 extern SyConn *sy_conn_use(const SySource *source, const void *statement);
 extern void sy_conn_unuse(SyConn *conn);
 
-/* Pay what the session owes, for a second at most. */
+/* Pay what the session owes, as far as that is possible at once. */
 extern void sy_conn_settle(SyConn *conn);
 
 /* The same for work outside of scans; the use ends with "cxt". */

@@ -56,7 +56,10 @@ sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
 	return cursor;
 }
 
-/* Close a cursor and tell the source, which may take a round trip. */
+/*
+ * Close a cursor and tell the source, which may take a round trip.  An
+ * interrupt that came meanwhile is this statement's, not the next one's.
+ */
 void
 sy_cursor_close(SyCursor *cursor)
 {
@@ -64,6 +67,7 @@ sy_cursor_close(SyCursor *cursor)
 
 	sy_guard_release(cursor->guard);
 	sy_conn_settle(conn);
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* Error context: which table was being read. */
