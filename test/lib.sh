@@ -133,7 +133,8 @@ prepare_packages()
 	install_packages make gcc libc6-dev pkg-config perl python3 python3-pymongo openssl \
 		"postgresql-$major" "postgresql-server-dev-$major" libmongoc-dev libsqlite3-dev
 	if [ "$1" = check ]; then
-		install_packages libipc-run-perl python3-psycopg2 "postgresql-$major-pgtap"
+		install_packages libipc-run-perl python3-psycopg2 "postgresql-$major-pgtap" \
+			libresolv-wrapper libnss-wrapper
 	fi
 
 	: "${PG_CONFIG:=/usr/lib/postgresql/$major/bin/pg_config}"

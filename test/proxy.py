@@ -3,6 +3,8 @@
 
     proxy.py PORT       forwards to 127.0.0.1:PORT
     proxy.py --backlog  a listener whose backlog is full: connects hang
+    proxy.py --deaf     a name server (port 53, so for root only) that never
+                        answers; prints its address instead, runs until killed
 
 Prints its own port, then obeys lines on standard input, answering each with
 one line; it ends when standard input does.
@@ -12,6 +14,8 @@ one line; it ends when standard input does.
     delay MS        server to client: each chunk MS milliseconds late
     stall           server to client: nothing any more
     cut N           let N more bytes pass to the client, then close all
+    answer C JSON   the next command C is not forwarded but answered with this
+                    document (extended JSON)
     close           close all connections now
     refuse          close, and accept no connection
     accept          accept again
@@ -20,8 +24,30 @@ one line; it ends when standard input does.
 """
 import asyncio
 import json
+import random
+import signal
 import socket
+import struct
 import sys
+
+
+OP_MSG = 2013
+
+
+def command_of(message):
+    """The name of the command in a whole OP_MSG; None if it is none."""
+    if len(message) < 26 or struct.unpack_from("<ii", message, 12) != (OP_MSG, 0) or message[20] != 0:
+        return None
+    return message[26:message.index(b"\0", 26)].decode()
+
+
+def reply_to(message, document):
+    """An OP_MSG that answers another one."""
+    import bson
+    import bson.json_util
+    body = bson.encode(bson.json_util.loads(document))
+    request, = struct.unpack_from("<i", message, 4)
+    return struct.pack("<iiiiib", 21 + len(body), 0, request, OP_MSG, 0, 0) + body
 
 
 class Proxy:
@@ -34,6 +60,7 @@ class Proxy:
         self.changed = asyncio.Event()
         self.writers = set()
         self.refusing = False
+        self.answers = {}
         self.reset()
 
     def reset(self):
@@ -84,7 +111,14 @@ class Proxy:
                 break
             await self.deliver(writer, data)
 
-    async def upstream(self, reader, writer):
+    def answer(self, data):
+        """The answer of our own to a message, or None."""
+        if not self.answers or len(data) < 16 or int.from_bytes(data[:4], "little") != len(data):
+            return None
+        document = self.answers.pop(command_of(data), None)
+        return reply_to(data, document) if document else None
+
+    async def upstream(self, reader, writer, client):
         """Client to server; counts messages by the length that heads each."""
         pending = b""
         skip = 0
@@ -93,6 +127,12 @@ class Proxy:
             if not data:
                 break
             self.up += len(data)
+            answer = self.answer(data)
+            if answer:
+                self.requests += 1
+                client.write(answer)
+                await client.drain()
+                continue
             writer.write(data)
             await writer.drain()
             if skip >= len(data):
@@ -122,7 +162,7 @@ class Proxy:
             return
         both = {writer, server_writer}
         self.writers |= both
-        tasks = [asyncio.ensure_future(self.upstream(reader, server_writer)),
+        tasks = [asyncio.ensure_future(self.upstream(reader, server_writer, writer)),
                  asyncio.ensure_future(self.downstream(server_reader, writer))]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -140,6 +180,8 @@ class Proxy:
             self.number = int(words[1]) if len(words) > 1 else 0
             self.mode = command
             self.changed.set()
+        elif command == "answer":
+            self.answers[words[1]] = line.split(None, 2)[2]
         elif command == "close":
             self.close_all()
         elif command == "refuse":
@@ -188,8 +230,19 @@ def full_backlog():
         sys.stdin.read()
 
 
+def deaf():
+    """Take questions on a free address of the loopback interface, and answer none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        address = "127.53.%d.%d" % (random.randint(0, 255), random.randint(1, 254))
+        listener.bind((address, 53))
+        print(address, flush=True)
+        signal.pause()
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--backlog"]:
+    if sys.argv[1:] == ["--deaf"]:
+        deaf()
+    elif sys.argv[1:] == ["--backlog"]:
         full_backlog()
     else:
         asyncio.run(serve(int(sys.argv[1])))

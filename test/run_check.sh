@@ -182,6 +182,19 @@ db.executescript('PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY 
 	chmod 644 "$SY_FOREIGN_WAL"
 fi
 
+# A name server that never answers.
+if [ "$(id -u)" = 0 ]; then
+	mkdir "$SY_TMP/deaf"
+	"$SY_PYTHON" "$SY_TMP/tree/test/proxy.py" --deaf >"$SY_TMP/deaf/address" &
+	say $! >"$SY_TMP/deaf/helper.pid"
+	for _ in $(seq 100); do
+		[ -s "$SY_TMP/deaf/address" ] && break
+		sleep 0.1
+	done
+	SY_SILENT_DNS=$(cat "$SY_TMP/deaf/address")
+	export SY_SILENT_DNS
+fi
+
 pgxs_tests=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 perl5lib=$SY_TMP/tree/test/perl:$pgxs_tests/perl
 export PG_REGRESS=$pgxs_tests/regress/pg_regress

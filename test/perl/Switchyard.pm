@@ -276,6 +276,23 @@ sub eval
 	return Switchyard::python($program, "$Switchyard::TEST_DIR/mongod.py", 'eval', '--dir', $self->{dir});
 }
 
+# A Python that stays, for programs of one line in quick succession: with
+# client and db as eval() has them.
+sub console
+{
+	my ($self) = @_;
+	my $console = bless { in => '', out => '' }, 'Switchyard::Console';
+	my $program = "import sys\nsys.path.insert(0, sys.argv[1])\nimport mongod\n"
+	  . "client = mongod.connect(sys.argv[2])\ndb = client.test\n"
+	  . "while line := sys.stdin.readline():\n\texec(line)\n\tprint('done', flush=True)\n";
+
+	$console->{run} = IPC::Run::start(
+		[ $Switchyard::PYTHON, '-c', $program, $Switchyard::TEST_DIR, $self->{dir} ],
+		'<', \$console->{in}, '>', \$console->{out},
+		IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default * 4));
+	return $console;
+}
+
 # The process of one server, by number.
 sub pid
 {
@@ -336,6 +353,32 @@ END
 		system($Switchyard::PYTHON, "$Switchyard::TEST_DIR/mongod.py", 'stop', '--dir', $mongod->{dir});
 	}
 	$? = $rc;
+}
+
+package Switchyard::Console;
+
+use strict;
+use warnings;
+
+# Run one line of Python; returns what it prints.
+sub eval
+{
+	my ($self, $line) = @_;
+
+	$self->{out} = '';
+	$self->{in} .= "$line\n";
+	$self->{run}->pump until $self->{out} =~ /^done$/m;
+	$self->{out} =~ s/^done\n//m;
+	chomp $self->{out};
+	return $self->{out};
+}
+
+sub DESTROY
+{
+	my ($self) = @_;
+
+	$self->{run}->kill_kill if $self->{run};
+	return;
 }
 
 package Switchyard::Proxy;
