@@ -56,7 +56,7 @@ PG_CPPFLAGS = -I$(srcdir)/src "-DSY_LINKED_DRIVERS=$(foreach driver,$(LINKED),SY
 SHLIB_LINK = -lsqlite3
 
 # In this order: each script may use what an earlier one made.
-REGRESS = setup options functions cursors sessions sqlite_types sqlite_pushdown sqlite_import \
+REGRESS = setup options functions cursors sessions limits sqlite_types sqlite_pushdown sqlite_import \
 	mongodb_types mongodb_pushdown mongodb_import trees
 REGRESS_PREP = installcheck-prep
 ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))

@@ -49,7 +49,7 @@ syExplainForeignScan(ForeignScanState *node, ExplainState *es)
 													   state->table->name), es);
 	if (es->verbose)
 	{
-		if (es->analyze && !state->started)
+		if (!state->started)
 			sy_scan_explain(state, ((ForeignScan *) node->ss.ps.plan)->fdw_exprs);
 		ExplainPropertyText(driver->query_label,
 							driver->describe(&state->query,

@@ -130,6 +130,28 @@ can_send_bounds(PlannerInfo *root, RelOptInfo *rel, SyBound *limit, SyBound *off
 		(limit->present || offset->present);
 }
 
+/*
+ * Does it not matter whether the target is evaluated for rows that OFFSET
+ * skips?  PostgreSQL evaluates it, so it may raise an error or draw from a
+ * sequence there.
+ */
+static bool
+is_skippable(const PathTarget *target)
+{
+	ListCell   *lc;
+
+	foreach(lc, target->exprs)
+	{
+		Node	   *expr = lfirst(lc);
+
+		while (IsA(expr, RelabelType))
+			expr = (Node *) ((RelabelType *) expr)->arg;
+		if (!IsA(expr, Var) && !IsA(expr, Const) && !IsA(expr, Param))
+			return false;
+	}
+	return true;
+}
+
 /* Add the path that lets the source sort and cut. */
 static void
 add_limit_path(PlannerInfo *root, RelOptInfo *output)
@@ -145,7 +167,8 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	SyCost		cost;
 	Path	   *path;
 
-	if (rel == NULL || !is_plain_select(root) || !can_send_bounds(root, rel, &limit, &offset))
+	if (rel == NULL || !is_plain_select(root) || !can_send_bounds(root, rel, &limit, &offset) ||
+		(offset.present && !is_skippable(root->upper_targets[UPPERREL_FINAL])))
 		return;
 	syrel = (SyRel *) rel->fdw_private;
 	if (root->sort_pathkeys != NIL)
