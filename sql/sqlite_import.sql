@@ -27,6 +27,8 @@ CREATE TABLE generated (a INT, virt INT AS (a * 2), stored INT AS (a + 1) STORED
 INSERT INTO generated (a) VALUES (20);
 CREATE TABLE strict_one (a INT, b TEXT, c ANY) STRICT;
 CREATE TABLE empty (a INT);
+CREATE TABLE system_names (ctid INT, xmin INT, ctid_1 INT, v INT);
+INSERT INTO system_names VALUES (1, 2, 3, 4);
 CREATE TABLE "Upper Case" ("Some Column" INT, "quote""d" TEXT, "$dollar.dot" INT, "select" INT);
 INSERT INTO "Upper Case" VALUES (1, 'q', 2, 3);
 CREATE TABLE a_table_with_a_name_that_is_longer_than_sixty_three_bytes_and_ends_in_1
@@ -56,6 +58,7 @@ SELECT relation, attname, format_type(atttypid, atttypmod) AS type, attnotnull A
 SET timezone = 'UTC';
 SET datestyle = ISO;
 \x on
+SELECT * FROM system_names;
 SELECT * FROM dates WHERE ts_unix = '2024-01-01Z';
 \x off
 SELECT b, blobs FROM refuted;

@@ -4,7 +4,8 @@
  *	  IMPORT FOREIGN SCHEMA: from what a driver found to CREATE FOREIGN TABLE.
  *
  * Names that PostgreSQL would cut are cut here, at a character's end, and
- * numbered where two become the same; the remote name is then an option.
+ * numbered where two become the same or where PostgreSQL has a column of that
+ * name itself (ctid and the like); the remote name is then an option.
  *
  * IDENTIFICATION
  *	  src/fdw/import.c
@@ -13,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
+#include "catalog/heap.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -89,13 +92,25 @@ append_column(StringInfo sql, const SyImportColumn *column, List **used)
 		appendStringInfoString(sql, " NOT NULL");
 }
 
+/* Names that no column can have. */
+static List *
+system_column_names(void)
+{
+	List	   *names = NIL;
+
+	for (AttrNumber attnum = FirstLowInvalidHeapAttributeNumber + 1; attnum < 0; attnum++)
+		names = lappend(names,
+						pstrdup(NameStr(SystemAttributeDefinition(attnum)->attname)));
+	return names;
+}
+
 /* The statement that creates one table. */
 static char *
 create_statement(const SyDriver *driver, const SyImportTable *table, const char *server,
 				 const char *schema, List **used)
 {
 	char	   *name = local_name(table->name, used);
-	List	   *columns = NIL;
+	List	   *columns = system_column_names();
 	bool		first = true;
 	StringInfoData sql;
 	ListCell   *lc;
