@@ -21,7 +21,7 @@ LEAST = {
     "char": {"null": 1.0, "equal": 0.25, "in": 0.25},
     "bytea": {"equal": 0.9, "in": 0.8, "null": 1.0},
     "uuid": COMMON,
-    "objectid": {**COMMON, "equal": 0.7, "range": 0.3, "between": 0.2},
+    "objectid": {**COMMON, "equal": 0.7, "any": 0.5, "range": 0.3, "between": 0.2},
     "time": {**COMMON, "any": 0.4, "distinct": 0.5, "between": 0.5, "in": 0.5},
     "iso": {"range": 0.9, "between": 0.5, "null": 1.0},
     "array": {"null": 1.0},

@@ -6,6 +6,10 @@ the values, so that no line of switchyard takes part in what is expected.
 Schema f holds foreign tables, schema l local ones.  For each driver:
     t_<driver>_all      every column, many rows
     t_<driver>_none     the same columns, no row
+    t_<driver>_view     the same rows as _all, and so are
+    t_sqlite_keyed      without rowid
+    t_sqlite_utf16      in a file of another encoding
+    t_mongodb_plain     without collation and indexes
     t_<driver>_parent   inherited by both
     t_..._barrier       a view of them with a condition of its own
     t_<driver>_bad_<c>  id, x, g: x is of one of the columns, and in one row
@@ -26,16 +30,18 @@ ROWS = 220
 BAD_ID = 4
 GOOD_IDS = (1, 2, 3, 5, 6, 7)
 VARIANTS = 4
+OTHERS = {"sqlite": ("view", "keyed", "utf16"), "mongodb": ("view", "plain")}
 MONGO_DATABASE = "differential_%d" % os.getpid()
 
 
 class Table:
     """A foreign table with its local copy."""
 
-    def __init__(self, driver, name, columns):
+    def __init__(self, driver, name, columns, like=None):
         self.driver = driver
         self.name = name
         self.columns = columns
+        self.local = like.name if like else name        # the table in schema l
 
     def named(self, name):
         """The column of this name."""
@@ -88,19 +94,25 @@ def pick_rows(columns, count, dice):
 # --------------------------------------------------------------- sources
 
 
-def insert_sqlite(db, name, number, row):
-    """Insert a row of stored values."""
-    texts = [isinstance(stored, c.Invalid) for stored in row]
-    db.execute("INSERT INTO %s VALUES (%d%s)" % (name, number, "".join(", CAST(? AS TEXT)" if text else ", ?" for text in texts)),
-               [stored.data if text else stored for text, stored in zip(texts, row)])
+def insert_sqlite(db, name, number, row, encoding=None):
+    """Insert a row of stored values; text as bytes of this encoding: bound, it would be converted, and lose U+FFFF."""
+    places = []
+    values = []
+    for stored in row:
+        if encoding and isinstance(stored, str):
+            places.append("CAST(x'%s' AS TEXT)" % stored.encode(encoding).hex())
+            continue
+        places.append("CAST(? AS TEXT)" if isinstance(stored, c.Invalid) else "?")
+        values.append(stored.data if isinstance(stored, c.Invalid) else stored)
+    db.execute("INSERT INTO %s VALUES (%s)" % (name, ", ".join([str(number)] + places)), values)
 
 
-def fill_sqlite(db, name, columns, rows, first=1):
+def fill_sqlite(db, name, columns, rows, more="", encoding=None):
     """Create and fill a table; rows are of stored values."""
-    db.execute("CREATE TABLE %s (id INTEGER PRIMARY KEY%s)" % (
-        name, "".join(", %s %s" % (column.name, column.decl) for column in columns)))
+    db.execute("CREATE TABLE %s (id INTEGER PRIMARY KEY%s) %s" % (
+        name, "".join(", %s %s" % (column.name, column.decl) for column in columns), more))
     for number, row in rows:
-        insert_sqlite(db, name, number, row)
+        insert_sqlite(db, name, number, row, encoding)
     for column in columns:
         if "key" in column.options:
             db.execute("CREATE INDEX %s_%s ON %s (%s)" % (name, column.name, name, column.name))
@@ -136,7 +148,7 @@ def fill_mongo(db, name, columns, rows, collation=None):
         db[name].insert_many(documents)
     for column in columns:
         if "key" in column.options:
-            db[name].create_index(column.name)
+            db[name].create_index(column.name, collation={"locale": "simple"})
 
 
 class Sources:
@@ -146,7 +158,9 @@ class Sources:
         self.directory = directory
         self.mongo_port = mongo_port
         self.file = os.path.join(directory, "differential_%d.db" % os.getpid())
+        self.file16 = self.file + "16"
         self.tables = {}
+        self.others = {}
         self.bad = {}
         self.rows = {}
         for driver in drivers:
@@ -154,6 +168,7 @@ class Sources:
             everything = Table(driver, "t_%s_all" % driver, columns)
             nothing = Table(driver, "t_%s_none" % driver, columns)
             self.tables[driver] = [everything, nothing]
+            self.others[driver] = [Table(driver, "t_%s_%s" % (driver, kind), columns, everything) for kind in OTHERS[driver]]
             self.rows[everything.name] = pick_rows(columns, ROWS, dice)
             self.rows[nothing.name] = []
             self.bad[driver] = [BadTable(driver, column, dice) for column in columns if column.bad]
@@ -175,13 +190,30 @@ class Sources:
         self.sqlite.execute("BEGIN")
         for table in self.tables["sqlite"] + self.bad["sqlite"]:
             fill_sqlite(self.sqlite, table.name, table.columns, self.stored_rows(table))
+        everything = self.tables["sqlite"][0]
+        rows = self.stored_rows(everything)
+        self.sqlite.execute("CREATE VIEW t_sqlite_view AS SELECT * FROM %s" % everything.name)
+        fill_sqlite(self.sqlite, "t_sqlite_keyed", everything.columns, rows, "WITHOUT ROWID")
         self.sqlite.execute("COMMIT")
+        other = sqlite3.connect(self.file16, isolation_level=None)
+        other.execute("PRAGMA encoding = 'UTF-16le'")
+        other.execute("BEGIN")
+        fill_sqlite(other, "t_sqlite_utf16", everything.columns, rows, encoding="utf-16-le")
+        other.execute("COMMIT")
+        other.close()
 
     def load_mongo(self):
         """Write the collections."""
         self.client.drop_database(MONGO_DATABASE)
         for i, table in enumerate(self.tables["mongodb"] + self.bad["mongodb"]):
             fill_mongo(self.client[MONGO_DATABASE], table.name, table.columns, self.stored_rows(table), i % 2 == 0)
+        everything = self.tables["mongodb"][0]
+        db = self.client[MONGO_DATABASE]
+        db[everything.name].create_index("i4", sparse=True, collation={"locale": "simple"})
+        db[everything.name].create_index([("np", -1), ("i8", 1)], collation={"locale": "simple"})
+        db.create_collection("t_mongodb_view", viewOn=everything.name, pipeline=[])
+        fill_mongo(db, "t_mongodb_plain", [], [])
+        db["t_mongodb_plain"].insert_many(mongo_document(number, everything.columns, row) for number, row in self.stored_rows(everything))
 
     def put_bad(self, table, stored):
         """Store the bad value of a table."""
@@ -199,6 +231,7 @@ class Sources:
         if "sqlite" in self.tables:
             self.sqlite.close()
             os.unlink(self.file)
+            os.unlink(self.file16)
         if "mongodb" in self.tables:
             self.client.drop_database(MONGO_DATABASE)
 
@@ -212,7 +245,8 @@ class Sources:
         cursor.execute("CREATE COLLATION l.blind (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false)")
         cursor.execute("CREATE TABLE l.scratch AS SELECT i::int8 AS id, 0 AS n FROM generate_series(1, %d) i" % ROWS)
         if "sqlite" in self.tables:
-            cursor.execute("CREATE SERVER sqlite FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s')" % self.file)
+            for name, path in (("sqlite", self.file), ("sqlite16", self.file16)):
+                cursor.execute("CREATE SERVER %s FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s')" % (name, path))
         if "mongodb" in self.tables:
             cursor.execute("CREATE SERVER mongodb FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS "
                            "(uri 'mongodb://127.0.0.1:%d/?replicaSet=rs0', database '%s')" % (self.mongo_port, MONGO_DATABASE))
@@ -222,24 +256,31 @@ class Sources:
         for driver, tables in self.tables.items():
             identity = "id int8 OPTIONS (%skey 'true')" % ("" if driver == "sqlite" else "column_name '_id', ")
             option = "\"table\"" if driver == "sqlite" else "collection"
-            for table in tables + self.bad[driver]:
+            for table in tables + self.others[driver] + self.bad[driver]:
                 cursor.execute("CREATE FOREIGN TABLE f.%s (%s) SERVER %s OPTIONS (%s '%s')" % (
-                    table.name, ", ".join([identity] + [column.definition(True) for column in table.columns]), driver, option, table.name))
+                    table.name, ", ".join([identity] + [column.definition(True) for column in table.columns]),
+                    "sqlite16" if table.name.endswith("utf16") else driver, option, table.name))
             for table in tables:
                 local_copy(cursor, table.name, table.columns,
                            [[str(i + 1)] + [text for text, _ in row] for i, row in enumerate(self.rows[table.name])])
             for schema in "fl":
                 more_relations(cursor, schema, driver, tables)
+            for table in self.others[driver]:
+                barrier(cursor, "f", table.name)
             for table in self.bad[driver]:
                 cursor.execute("CREATE TABLE l.%s (variant int, id int8, x %s, g int4)" % (table.name, table.x.type))
                 insert(cursor, table.name, list(table.local_rows()))
 
 
+def barrier(cursor, schema, name):
+    """A view whose condition comes before the query's."""
+    cursor.execute("CREATE VIEW %s.%s_barrier WITH (security_barrier) AS SELECT * FROM %s.%s WHERE i4 > 0 OR s IS NOT NULL" % (schema, name, schema, name))
+
+
 def more_relations(cursor, schema, driver, tables):
     """Views with barriers, and a parent with a row of its own."""
     for table in tables:
-        cursor.execute("CREATE VIEW %s.%s_barrier WITH (security_barrier) AS SELECT * FROM %s.%s WHERE i4 > 0 OR s IS NOT NULL" % (
-            schema, table.name, schema, table.name))
+        barrier(cursor, schema, table.name)
     columns = ", ".join(["id int8"] + [column.definition(False) for column in tables[0].columns])
     cursor.execute("CREATE TABLE %s.t_%s_parent (%s)" % (schema, driver, columns))
     cursor.execute("INSERT INTO %s.t_%s_parent (id, i4, s) VALUES (1000, 5, 'a'), (1001, NULL, '')" % (schema, driver))

@@ -237,8 +237,9 @@ class Generator:
 
     def text_of(self, type_, column=None):
         """The text of a value of this type, often one that the column holds."""
-        if column is not None and column.texts and fits(column, type_) and self.dice.random() < 0.6:
-            return self.dice.choice(column.texts)
+        if column is not None and column.texts and fits(column, type_) and self.dice.random() < 0.65:
+            text = self.dice.choice(column.texts)
+            return v.nearby(type_, text, self.dice) if self.dice.random() < 0.25 else text
         # Dates beyond any timestamp are an error beside one, but not for every plan.
         return self.dice.choice(MORE[type_][:-1] if type_ == "date" and (column is None or column.base != "date") else MORE[type_])
 

@@ -3,6 +3,7 @@
 A pair (text, stored) says: the source holds "stored", a Python object, and
 PostgreSQL must read "text" from it.  NULL is (None, ...).
 """
+import decimal as decimal_module
 import math
 import struct
 import uuid
@@ -110,6 +111,34 @@ def times():
     """Microseconds since 1970 of many kinds."""
     return [day * US_PER_DAY + clock for i, day in enumerate(DAYS) for clock in (CLOCKS[i % len(CLOCKS)],
                                                                              CLOCKS[(i * 5 + 3) % len(CLOCKS)], 0)]
+
+
+def nearby(type_, text, dice):
+    """A text that is close to another one: a neighbour, an exact expansion, a longer or shorter string."""
+    if text in ("NaN", "Infinity", "-Infinity"):
+        return text
+    if type_ in ("float8", "float4"):
+        number = float(text)
+        if type_ == "float4" and not 1e-37 < abs(number) < 1e38:
+            return text
+        return shortest(math.nextafter(number, dice.choice([-math.inf, math.inf]))) if abs(number) < 1e308 else text
+    if type_ == "numeric":
+        exact = "%f" % decimal_of(float(text)) if abs(float(text)) < 1e20 else text
+        return dice.choice([exact, text + ("" if "." in text or "e" in text else ".") + "01", text + "0"] if "e" not in text else [exact, text])
+    if type_ in ("text", "varchar", "char") and len(text) < 12:
+        return dice.choice([text + "\x01", text + " ", text + "a", text[:-1], text.swapcase(), text + "\uffff", text[1:]])
+    if type_ in ("timestamp", "timestamptz") and "BC" not in text and "9999" not in text and len(text) > 10:
+        zone = "+00" if text.endswith("+00") else ""
+        stamp = text[:len(text) - len(zone)]
+        return stamp[:-1] + dice.choice("0159") + zone if "." in stamp else text
+    if type_ == "bytea":
+        return dice.choice([text + "00", text[:-2] if len(text) > 2 else text, text + "ff"])
+    return text
+
+
+def decimal_of(number):
+    """All digits of a double."""
+    return decimal_module.Decimal(number)
 
 
 # ------------------------------------------------------------------ BSON
