@@ -38,7 +38,7 @@ my $psql = background($node);
 $psql->query('SELECT count(v) FROM t');
 $mongo[1]->kill('STOP');
 my $ms = time_of(sub {
-	is($psql->query('SELECT count(v) FROM (SELECT v FROM t LIMIT 8000) most'), '8000',
+	is($psql->query('SELECT count(*) FROM (SELECT v FROM t LIMIT 8000) most'), '8000',
 		'LIMIT does without a server that hangs');
 });
 ok($ms < promised_ms(250), 'and does not wait for it') or diag("$ms ms");
