@@ -24,9 +24,20 @@ def date(*parts):
     return datetime.datetime(*parts)
 
 
+def before_5(db):
+    """Is the server older than MongoDB 5.0?"""
+    return db.client.server_info()["versionArray"][0] < 5
+
+
 def insert(collection, documents):
-    """Insert documents with field names that pymongo would refuse."""
-    collection.insert_many([RawBSONDocument(bson.encode(document)) for document in documents])
+    """Insert documents with field names that pymongo would refuse; up to 4.4 the server does, too, but not as a replica."""
+    documents = [RawBSONDocument(bson.encode(document)) for document in documents]
+    if before_5(collection.database):
+        collection.database.create_collection(collection.name)
+        collection.database.client.admin.command(
+            "applyOps", [{"op": "i", "ns": collection.full_name, "o": document} for document in documents])
+    else:
+        collection.insert_many(documents)
 
 
 def element(kind, value):
@@ -155,8 +166,14 @@ def load_import(db):
         "labels": {"bsonType": "array", "items": {"bsonType": "string"}}, "choice": {"enum": [1, "a"]}}}})
     db["validated"].insert_one({"_id": "a text", "name": "n", "unlisted": 1})
     db.command("create", "seen", viewOn="scalars", pipeline=[{"$project": {"title": 1}}])
-    db.create_collection("readings", timeseries={"timeField": "at", "metaField": "sensor"})
-    db["readings"].insert_many([{"at": date(2024, 1, 1), "sensor": "s", "value": 1.5}] * 3)
+    reading = {"at": date(2024, 1, 1), "sensor": "s", "value": 1.5}
+    if before_5(db):
+        # No time series yet; a view has no key, either.
+        db.command("create", "readings", viewOn="scalars", pipeline=[
+            {"$limit": 3}, {"$replaceRoot": {"newRoot": {"_id": ObjectId("0" * 24), **reading}}}])
+    else:
+        db.create_collection("readings", timeseries={"timeField": "at", "metaField": "sensor"})
+        db["readings"].insert_many([dict(reading) for _ in range(3)])
     db.create_collection("vacant")
 
 
