@@ -4,12 +4,15 @@
 #	make demo				a tour with private servers; needs only apt
 #	make check				builds and tests everything, privately
 #	make lint, make bench			a part of it, and the benchmark
+#	make check-portability			the same on other releases of Debian
+#	make check-mongod-versions		the same on other versions of MongoDB
+#	make check-assert			the same under assertions and valgrind
 #
 # The second group installs what it needs, pg_config among it, and PGXS has a
 # "check" of its own that does nothing.  So those targets run scripts of test/
 # and do not include PGXS.
 
-SCRIPT_GOALS = demo check bench lint $(if $(wildcard test/soak.sh),soak)
+SCRIPT_GOALS = demo check bench lint check-portability check-mongod-versions check-assert $(if $(wildcard test/soak.sh),soak)
 
 ifneq (,$(filter $(SCRIPT_GOALS),$(MAKECMDGOALS)))
 
@@ -32,6 +35,15 @@ soak:
 
 lint:
 	@test/lint/lint.py
+
+check-portability:
+	@test/check_portability.sh
+
+check-mongod-versions:
+	@test/check_mongod_versions.sh
+
+check-assert:
+	@test/check_assert.sh
 
 ifneq (,$(OTHER_GOALS))
 $(OTHER_GOALS):

@@ -6,12 +6,17 @@
 #	MONGOD		path of the mongod to use; "none": the demo goes without
 #	PG_CONFIG	of the PostgreSQL to build against
 #	SY_KEEP		if not empty, the private directory is left behind
+# and that scripts set for one another:
+#	SY_BUILD	another folder than build
+#	SY_POSTGRES	a program that start_cluster runs in place of postgres
+#	SY_PGOPTIONS	further PGOPTIONS for the sessions of the tests
+#	SY_REGRESS	only these regress scripts
 
 set -u
 umask 022
 
 SY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-SY_BUILD=$SY_ROOT/build
+SY_BUILD=${SY_BUILD:-$SY_ROOT/build}
 SY_TMP=
 unset PGOPTIONS
 export SY_PYTHON=/usr/bin/python3
@@ -355,7 +360,7 @@ start_cluster()
 			say "$line"
 		done
 	} >>"$data/postgresql.conf"
-	as_user "$SY_BINDIR/pg_ctl" -D "$data" -w -s -l "$data.log" start || {
+	as_user "$SY_BINDIR/pg_ctl" -D "$data" -p "${SY_POSTGRES:-$SY_BINDIR/postgres}" -w -s -l "$data.log" start || {
 		cat "$data.log"
 		die "could not start the private PostgreSQL"
 	}

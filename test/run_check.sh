@@ -187,6 +187,7 @@ if [ "$(id -u)" = 0 ]; then
 	mkdir "$SY_TMP/deaf"
 	"$SY_PYTHON" "$SY_TMP/tree/test/proxy.py" --deaf >"$SY_TMP/deaf/address" &
 	say $! >"$SY_TMP/deaf/helper.pid"
+	disown
 	for _ in $(seq 100); do
 		[ -s "$SY_TMP/deaf/address" ] && break
 		sleep 0.1
@@ -195,7 +196,7 @@ if [ "$(id -u)" = 0 ]; then
 	export SY_SILENT_DNS
 fi
 
-pgxs_tests=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
+pgxs_tests=$SY_TMP/root$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 perl5lib=$SY_TMP/tree/test/perl:$pgxs_tests/perl
 export PG_REGRESS=$pgxs_tests/regress/pg_regress
 # Up to 15 the TAP modules know the first, later ones the others.
@@ -209,14 +210,15 @@ if wants regress || wants isolation || wants pgtap || wants differential; then
 		die "could not start the private mongod"
 	export SY_MONGO_PORT
 	# For scripts that psql does not run.
-	export PGOPTIONS="-c switchyard_test.directory=$SY_TEST_DIR -c switchyard_test.port=$SY_MONGO_PORT"
+	export PGOPTIONS="-c switchyard_test.directory=$SY_TEST_DIR -c switchyard_test.port=$SY_MONGO_PORT ${SY_PGOPTIONS:-}"
 	start_cluster regress "shared_preload_libraries = 'switchyard'" "max_prepared_transactions = 5"
 fi
 
 if wants regress; then
 	heading "regress"
 	# shellcheck disable=SC2046
-	run_regress "$PG_REGRESS" "$SY_TMP/tree" $(make -s -C "$SY_BUILD/tree" PG_CONFIG="$PG_CONFIG" print-REGRESS)
+	run_regress "$PG_REGRESS" "$SY_TMP/tree" \
+		${SY_REGRESS:-$(make -s -C "$SY_BUILD/tree" PG_CONFIG="$PG_CONFIG" print-REGRESS)}
 fi
 if wants isolation; then
 	heading "isolation"
