@@ -29,7 +29,7 @@ static const char *const storage_words[] = {
 static const SyOption sqlite_options[] = {
 	{"path", SY_LEVEL_SERVER, SY_OPTION_TEXT, NULL, NULL, 0, 0,
 	"Absolute path of the database file; required."},
-	{"immutable", SY_LEVEL_SERVER, SY_OPTION_BOOL, "false", NULL, 0, 0,
+	{"immutable", SY_LEVEL_SERVER | SY_LEVEL_WRAPPER, SY_OPTION_BOOL, "false", NULL, 0, 0,
 	"Nobody changes the file while it is read: no locks; only with read_only."},
 	{"busy_timeout", SY_LEVEL_SERVER | SY_LEVEL_WRAPPER, SY_OPTION_DURATION, "30s", NULL, 0, INT_MAX,
 	"Longest wait for locks of other programs on the file."},
@@ -75,6 +75,12 @@ sqlite_check_options(SyLevel level, const SyOptions *options)
 {
 	const char *path = sy_options_get(options, "path");
 
+	if ((level == SY_LEVEL_SERVER || level == SY_LEVEL_WRAPPER) &&
+		sqlite_option_bool(options, "immutable") && !sqlite_option_bool(options, "read_only"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("option \"immutable\" needs option \"read_only\""),
+				 errhint("Add read_only 'true' to the same object.")));
 	if (level != SY_LEVEL_SERVER)
 		return;
 	if (path == NULL)
@@ -92,11 +98,6 @@ sqlite_check_options(SyLevel level, const SyOptions *options)
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("option \"path\" must be an absolute path, not \"%s\"", path),
 				 errhint("Begin the path with a slash.")));
-	if (sqlite_option_bool(options, "immutable") && !sqlite_option_bool(options, "read_only"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("option \"immutable\" needs option \"read_only\""),
-				 errhint("Add read_only 'true' to the same server.")));
 }
 
 /* Sessions are keyed by the file, whatever its name. */
@@ -105,6 +106,15 @@ sqlite_session_key(const SySource *source, SySessionKey *key, SyError *err)
 {
 	SqliteFile	file;
 
+	/* a wrapper's "immutable" may meet a server's read_only 'false' */
+	if (sqlite_option_bool(&source->options, "immutable") && !source->read_only)
+	{
+		sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+					 "option \"immutable\" of source \"%s\" needs option \"read_only\"",
+					 source->name);
+		sy_error_hint(err, "Set read_only 'true' on the server, or immutable 'false'.");
+		return false;
+	}
 	if (!sqlite_file_locate(source, &file, err))
 		return false;
 	memset(key, 0, sizeof(*key));
