@@ -36,6 +36,13 @@ typedef struct Sample
 	ReservoirStateData reservoir;
 } Sample;
 
+/*
+ * What the source told last, and of which table: core asks for the size first
+ * and for the sample at once.
+ */
+static SyEstimate last_estimate;
+static Oid	last_relid = InvalidOid;
+
 /* Keep the row, or not: each row seen so far is kept with one probability. */
 static void
 consider(Sample *sample, TupleDesc desc, Datum *values, bool *nulls, MemoryContext cxt)
@@ -151,8 +158,11 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 
 	*totalrows = sample.seen;
 	*totaldeadrows = 0;
+	if (query.sample_rows > 0 && last_relid != table->relid)
+		last_estimate = ask_estimate(table);
 	if (query.sample_rows > 0)
-		*totalrows = Max(ask_estimate(table).rows, sample.seen);
+		*totalrows = Max(last_estimate.rows, sample.seen);
+	last_relid = InvalidOid;
 	ereport(elevel,
 			(errmsg("\"%s\": source \"%s\" holds %.0f rows; %d rows in sample",
 					RelationGetRelationName(relation), table->source->name, *totalrows,
@@ -166,8 +176,11 @@ syAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNumbe
 {
 	const SyTable *table = sy_table_get(RelationGetRelid(relation),
 										relation->rd_rel->relowner);
-	double		pages = ceil(ask_estimate(table).bytes / BLCKSZ);
+	double		pages;
 
+	last_estimate = ask_estimate(table);
+	last_relid = table->relid;
+	pages = ceil(last_estimate.bytes / BLCKSZ);
 	*func = acquire_sample;
 	/* 0 pages and 0 rows would look as if the table was never analyzed */
 	*totalpages = (BlockNumber) Min(Max(pages, 1), MaxBlockNumber);

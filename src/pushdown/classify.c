@@ -57,6 +57,12 @@
 /* Longest constant array that is written out as OR or AND. */
 #define MAX_WRITTEN_OUT	100
 
+/*
+ * AND and OR nested deeper than this stay here: MongoDB takes documents of 200
+ * levels, of which each costs two, and SQLite expressions of 1000.
+ */
+#define MAX_DEPTH	40
+
 /* A comparison of our column with a value, sides and types checked. */
 typedef struct Comparison
 {
@@ -607,6 +613,17 @@ walk(SyClassifier *classifier, Node *expr, bool truth, SyShip *ship)
 	return node;
 }
 
+/* How deep are AND and OR nested?  A leaf counts as 1. */
+static int
+depth_of(const SyNode *node)
+{
+	int			depth = 0;
+
+	for (int i = 0; i < node->nchildren; i++)
+		depth = Max(depth, depth_of(node->children[i]));
+	return depth + 1;
+}
+
 /*
  * Classify a condition.  Returns the tree that the source can evaluate, with
  * *ship EXACT if it replaces the condition and SUPERSET if PostgreSQL must
@@ -621,6 +638,8 @@ sy_classify(SyClassifier *classifier, Expr *clause, SyShip *ship)
 {
 	SyNode	   *node = walk(classifier, (Node *) clause, true, ship);
 
+	if (node != NULL && depth_of(node) > MAX_DEPTH)
+		node = NULL;
 	if (node == NULL)
 		*ship = SY_SHIP_LOCAL;
 	return node;
