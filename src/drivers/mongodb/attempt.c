@@ -364,6 +364,8 @@ mongo_attempt_again(MongoSession *session, MongoJob *job)
 		return false;
 	else
 		job->retried = true;
+	if (job->sent && failure->fault == MONGO_FAULT_LOST)
+		mongo_ticket_replace(session);
 	mongo_client_drop(session);
 	session->wire.patient = true;	/* the primary may be the slow one */
 	return true;

@@ -23,6 +23,10 @@
 #define MONGO_FIRST_BATCH	101
 #define MONGO_LARGEST_BATCH	100000
 
+/* The server's codes for a cursor that does not exist any more. */
+#define CURSOR_NOT_FOUND	43
+#define CURSOR_KILLED		237
+
 /* An empty batch.  libbson and we alike abort when malloc() fails. */
 MongoBatch *
 mongo_batch_new(void)
@@ -96,7 +100,10 @@ mongo_cursor_drop(MongoCursor *cursor)
 	if (!cursor->linked)
 		return;
 	if (session->job.active && session->job.owner == cursor)
+	{
 		session->job.owner = NULL;
+		cursor->ticket = session->job.ticket;
+	}
 	dlist_delete(&cursor->node);
 	cursor->linked = false;
 	if (cursor->ticket != NULL)
@@ -187,6 +194,19 @@ mongo_cursor_open_batch(MongoCursor *cursor, MongoBatch *batch)
 }
 
 /*
+ * After the server answered with an error: is there no cursor on it?  A
+ * getMore may be refused before it gets as far as that.
+ */
+static bool
+mongo_cursor_is_gone(const MongoCursor *cursor)
+{
+	int			code = (int) cursor->failure.error.code;
+
+	return cursor->state != MONGO_CURSOR_READING || code == CURSOR_NOT_FOUND ||
+		code == CURSOR_KILLED;
+}
+
+/*
  * A command of the cursor ended, well or not.  After a failure the server may
  * still be at work, unless it was the server that said so.
  */
@@ -196,6 +216,7 @@ mongo_cursor_receive(MongoJob *job)
 	MongoCursor *cursor = job->owner;
 
 	cursor->fetching = false;
+	cursor->ticket = job->ticket;
 	cursor->counters.bytes += job->bytes;
 	cursor->counters.remote_us += job->remote_us;
 	cursor->mode = job->mode;
@@ -215,7 +236,10 @@ mongo_cursor_receive(MongoJob *job)
 	cursor->failed = true;
 	cursor->failure = job->failure;
 	if (job->failure.fault == MONGO_FAULT_SERVER)
-		cursor->id = 0;
+	{
+		if (mongo_cursor_is_gone(cursor))
+			cursor->id = 0;
+	}
 	else if (job->sent)
 	{
 		mongo_ticket_return(cursor->session, cursor->ticket, true);
@@ -344,15 +368,18 @@ mongo_cursor_start(MongoCursor *cursor, SyError *err)
 
 	if (cursor->state == MONGO_CURSOR_NEW)
 	{
+		MongoTicket *second;
 		MongoJob   *job;
 
 		if (mongo_job_acquire(session) == SY_BLOCKED)
 			return SY_BLOCKED;
+		second = mongo_ticket_take(session);
 		mongo_cursor_complete(cursor);
 		job = mongo_job_begin(session, cursor->command, cursor->mode,
 							  mongo_cursor_receive, cursor);
 		cursor->command = NULL;
 		job->ticket = cursor->ticket;
+		job->second = second;
 		job->fresh_start = true;
 		cursor->fetching = true;
 		cursor->state = MONGO_CURSOR_STARTING;

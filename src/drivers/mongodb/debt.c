@@ -127,6 +127,23 @@ mongo_abort_transactions(MongoSession *session, const char *host)
 	return true;
 }
 
+/*
+ * The job's command was sent and no answer came: before it is sent again, let
+ * what the server may have begun be owed.  The second try gets an lsid of its
+ * own.
+ */
+void
+mongo_ticket_replace(MongoSession *session)
+{
+	MongoJob   *job = &session->job;
+
+	if (job->second == NULL)
+		return;
+	mongo_ticket_return(session, job->ticket, true);
+	job->ticket = job->second;
+	job->second = NULL;
+}
+
 /* {killSessions: [...]} for all that is owed to "host"; false: nothing. */
 static bool
 mongo_kill_command(MongoSession *session, const char *host, bson_t *command)

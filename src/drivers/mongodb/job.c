@@ -55,6 +55,9 @@ mongo_job_finish(MongoSession *session)
 		job->receive(job);
 	mongo_batch_free(job->batch);
 	job->batch = NULL;
+	if (job->second != NULL)
+		mongo_ticket_return(session, job->second, false);
+	job->second = NULL;
 }
 
 /*

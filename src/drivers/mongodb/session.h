@@ -124,6 +124,8 @@ struct MongoJob
 	bool		fresh_start;	/* may be sent again on a new connection */
 	uint32		server_id;		/* a cursor's home; 0: by readPreference */
 	MongoTicket *ticket;		/* NULL: no lsid of ours */
+	MongoTicket *second;		/* for another try, when the server may still
+								 * be at work under the first; or NULL */
 	MongoTicket *transaction;	/* the session's, when the job began */
 	SyDeadline	until;			/* connecting ends then, or paying */
 	void	   *owner;			/* NULL: gone; what was not sent will not be,
@@ -265,6 +267,7 @@ extern bool mongo_attempt_reach(MongoSession *session, uint32 wanted, bool for_w
 /* debt.c: the second part on the coroutine */
 extern MongoTicket *mongo_ticket_take(MongoSession *session);
 extern void mongo_ticket_return(MongoSession *session, MongoTicket *ticket, bool kill);
+extern void mongo_ticket_replace(MongoSession *session);
 extern bool mongo_settle(SySession *session, SyDeadline until);
 extern bool mongo_debt_pay(MongoSession *session, uint32 server_id, const char *host);
 extern bool mongo_debt_pay_all(MongoSession *session);
