@@ -39,7 +39,7 @@
 #include "base/wait.h"
 
 /* Changes whenever a struct of this file changes its layout. */
-#define SY_DRIVER_ABI	2
+#define SY_DRIVER_ABI	3
 
 typedef struct SyDriver SyDriver;
 typedef struct SyQuery SyQuery; /* pushdown/query.h */
@@ -250,6 +250,23 @@ typedef struct SyPing
 	bool		read_only;		/* the source itself takes no writes */
 } SyPing;
 
+/* Where a source is, for people: never a user name or a secret. */
+typedef struct SyEndpoint
+{
+	char	   *address;		/* hosts or file; NULL: not known */
+	char	   *database;		/* the remote database; NULL: there is none */
+} SyEndpoint;
+
+/* What sample() learned; -1: not known. */
+typedef struct SySize
+{
+	int			tables;			/* tables or collections with data of their own */
+	int64		rows;			/* in all of them, from the source's metadata */
+	int64		bytes;			/* by source->size_of_storage and size_of_cluster */
+	char		degraded[128];	/* "", or why something could not be had: a
+								 * phrase without a period */
+} SySize;
+
 /* Counters of one scan, shown by EXPLAIN (ANALYZE). */
 typedef struct SyScanStats
 {
@@ -360,6 +377,12 @@ struct SyDriver
 	void		(*check_options) (SyLevel level, const SyOptions *options);
 
 	/*
+	 * Where do the options say that the source is?  Texts are palloc'd, in
+	 * UTF-8 or the server encoding.  Contacts nothing.  NULL: nowhere.
+	 */
+	void		(*endpoint) (const SySource *source, SyEndpoint *result);
+
+	/*
 	 * Planning.  Pure: no contact, no dependence on what a session learned.
 	 */
 
@@ -434,7 +457,14 @@ struct SyDriver
 	/* Reach the source and say who it is: an operation, continued by step. */
 	SyProgress	(*ping) (SySession *session, SyPing *result, SyError *err);
 
-	/* Continue the operation that ping() began. */
+	/*
+	 * How large is the source?  From its metadata, never by a scan; also an
+	 * operation, continued by step.  What the user may not see, or the source
+	 * does not know, is no failure.  NULL: nothing of it can be known.
+	 */
+	SyProgress	(*sample) (SySession *session, SySize *result, SyError *err);
+
+	/* Continue the operation that ping() or sample() began. */
 	SyProgress	(*step) (SySession *session, SyError *err);
 
 	/*

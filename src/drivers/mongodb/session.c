@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * session.c
- *	  Sessions: creation, end, transactions, ping.
+ *	  Sessions: creation, end, transactions.
  *
  * A session is a libmongoc client of one user mapping.  The client connects
  * within the first job; one that could not is thrown away, since the library
@@ -120,6 +120,7 @@ mongo_session_close(SySession *base)
 	MongoSession *session = (MongoSession *) base;
 
 	mongo_job_refuse(session, MONGO_ABANDONED);
+	mongo_probe_end(session);
 	while (!dlist_is_empty(&session->cursors))
 		mongo_cursor_drop(dlist_head_element(MongoCursor, node, &session->cursors));
 	mongo_client_drop(session);
@@ -134,6 +135,18 @@ mongo_session_usable(SySession *base)
 }
 
 /*
+ * The driver's member: see source/driver.h.  A client whose connection was
+ * given up is thrown away, so what counts is what the present one received.
+ */
+bool
+mongo_session_silent(SySession *base)
+{
+	MongoSession *session = (MongoSession *) base;
+
+	return session->wire.bytes_in == session->bytes_before;
+}
+
+/*
  * Make a client; on the coroutine, as names may be looked up here.  False:
  * "error" is set.
  */
@@ -145,6 +158,7 @@ mongo_client_make(MongoSession *session, bson_error_t *error)
 	if (session->client == NULL)
 		return false;
 	session->client_number++;
+	session->bytes_before = session->wire.bytes_in;
 	session->proven = false;
 	session->wire.asked = 0;
 	session->wire.answered_at = 0;
@@ -207,7 +221,7 @@ mongo_abandon(SySession *base)
 
 	if (!session->draining)
 		mongo_job_refuse(session, MONGO_ABANDONED);
-	session->ping = NULL;
+	mongo_probe_end(session);
 }
 
 /* The driver's member: nothing travels before the first scan. */
@@ -259,72 +273,4 @@ bool
 mongo_session_in_transaction(SySession *session)
 {
 	return mongo_session_mode((MongoSession *) session) != MONGO_READ_MAJORITY;
-}
-
-/* The ping's job: read the answer to buildInfo. */
-static void
-mongo_ping_receive(MongoJob *job)
-{
-	MongoSession *session = job->owner;
-	bson_iter_t iter;
-
-	session->ping_finished = true;
-	session->ping_ok = job->ok;
-	session->ping_failure = job->failure;
-	if (job->ok && bson_iter_init_find(&iter, &job->batch->reply, "version") &&
-		BSON_ITER_HOLDS_UTF8(&iter))
-		strlcpy(session->facts.version, bson_iter_utf8(&iter, NULL),
-				sizeof(session->facts.version));
-}
-
-/* Send the ping once the session is free: buildInfo needs no rights. */
-static SyProgress
-mongo_ping_begin(MongoSession *session)
-{
-	bson_t	   *command;
-
-	if (mongo_job_acquire(session) == SY_BLOCKED)
-		return SY_BLOCKED;
-	command = bson_new();
-	BSON_APPEND_INT32(command, "buildInfo", 1);
-	mongo_job_begin(session, command, MONGO_READ_NONE, mongo_ping_receive, session);
-	session->job.database = "admin";
-	session->job.fresh_start = true;
-	session->ping_begun = true;
-	return SY_DONE;
-}
-
-/* The driver's member: see source/driver.h. */
-SyProgress
-mongo_ping(SySession *base, SyPing *result, SyError *err)
-{
-	MongoSession *session = (MongoSession *) base;
-
-	session->ping = result;
-	session->ping_begun = false;
-	session->ping_finished = false;
-	return mongo_step(base, err);
-}
-
-/* The driver's member: go on with the ping. */
-SyProgress
-mongo_step(SySession *base, SyError *err)
-{
-	MongoSession *session = (MongoSession *) base;
-	SyPing	   *ping = session->ping;
-
-	if (!session->ping_begun && mongo_ping_begin(session) == SY_BLOCKED)
-		return SY_BLOCKED;
-	if (!session->ping_finished && !mongo_job_advance(session))
-		return SY_BLOCKED;
-	session->ping = NULL;
-	if (!session->ping_ok)
-	{
-		mongo_error_fill(session, &session->ping_failure, err);
-		return SY_FAILED;
-	}
-	strlcpy(ping->server_version, session->facts.version, sizeof(ping->server_version));
-	strlcpy(ping->database, session->database, sizeof(ping->database));
-	ping->read_only = session->takes_no_writes;
-	return SY_DONE;
 }

@@ -146,6 +146,40 @@ struct MongoJob
 	MongoFailure failure;
 };
 
+/* What a ping() or a sample() asks next. */
+typedef enum MongoProbeStage
+{
+	MONGO_PROBE_NONE,			/* none is in progress */
+	MONGO_PROBE_HELLO,
+	MONGO_PROBE_VERSION,
+	MONGO_PROBE_STATS,			/* of the session's database */
+	MONGO_PROBE_DATABASES,		/* which ones are there? */
+	MONGO_PROBE_OTHER_STATS,	/* of the first of "others" */
+	MONGO_PROBE_COLLECTIONS
+} MongoProbeStage;
+
+/* A ping() or a sample(): some commands, one after the other. */
+typedef struct MongoProbe
+{
+	MongoProbeStage stage;
+	SyPing	   *ping;			/* where to answer, or NULL */
+	SySize	   *size;			/* where to answer, or NULL */
+	uint32		version_of;		/* the client whose server's version is known */
+	bool		reselected;		/* another primary was looked for */
+
+	/* The command. */
+	bool		begun;			/* it is under way or finished */
+	bool		finished;
+	bool		ok;
+	MongoBatch *batch;			/* its reply, or NULL */
+	MongoFailure failure;
+
+	/* A sample's. */
+	MemoryContext cxt;			/* holds the rest; NULL: not there */
+	List	   *others;			/* of char *: databases still to be asked */
+	MongoCursor *cursor;		/* of the collections */
+} MongoProbe;
+
 struct MongoSession
 {
 	SySession	base;			/* first */
@@ -157,6 +191,7 @@ struct MongoSession
 	mongoc_client_t *client;	/* NULL: to be made at the next job */
 	uint32		client_number;	/* which one it is; server ids and lsid handles
 								 * of another are void */
+	int64		bytes_before;	/* received over earlier clients */
 	bool		proven;			/* a command succeeded over this client */
 	MongoServerFacts facts;
 	bool		takes_no_writes;	/* as hello says */
@@ -177,12 +212,7 @@ struct MongoSession
 	uint32		snapshot_time;	/* atClusterTime, a BSON timestamp */
 	uint32		snapshot_increment;
 
-	/* ping() */
-	SyPing	   *ping;			/* NULL: no ping in progress */
-	bool		ping_begun;		/* its job is under way or finished */
-	bool		ping_finished;
-	bool		ping_ok;
-	MongoFailure ping_failure;
+	MongoProbe	probe;
 };
 
 /* What commands of one cursor add up to. */
@@ -230,6 +260,7 @@ struct MongoCursor
 /* uri.c */
 extern const SyOption mongo_options[];
 extern void mongo_check_options(SyLevel level, const SyOptions *options);
+extern void mongo_endpoint(const SySource *source, SyEndpoint *result);
 extern bool mongo_check_login(const SySource *source, SyError *err);
 extern mongoc_uri_t *mongo_uri_build(const SySource *source, SyError *err);
 extern void mongo_uri_tls(const SySource *source, const mongoc_uri_t *uri,
@@ -242,8 +273,7 @@ extern SySession *mongo_session_create(const SySource *source, MemoryContext cxt
 									   SyError *err);
 extern void mongo_session_close(SySession *session);
 extern bool mongo_session_usable(SySession *session);
-extern SyProgress mongo_ping(SySession *session, SyPing *result, SyError *err);
-extern SyProgress mongo_step(SySession *session, SyError *err);
+extern bool mongo_session_silent(SySession *session);
 extern void mongo_wait(SySession *session, SyWaitSpec *spec);
 extern void mongo_abandon(SySession *session);
 extern void mongo_begin(SySession *session, SyIsolation isolation);
@@ -251,6 +281,12 @@ extern void mongo_end(SySession *session);
 extern bool mongo_client_make(MongoSession *session, bson_error_t *error);
 extern void mongo_client_drop(MongoSession *session);
 extern MongoReadMode mongo_session_mode(MongoSession *session);
+
+/* probe.c */
+extern SyProgress mongo_ping(SySession *session, SyPing *result, SyError *err);
+extern SyProgress mongo_sample(SySession *session, SySize *result, SyError *err);
+extern SyProgress mongo_step(SySession *session, SyError *err);
+extern void mongo_probe_end(MongoSession *session);
 
 /* job.c */
 extern MongoJob *mongo_job_begin(MongoSession *session, bson_t *command, MongoReadMode mode,

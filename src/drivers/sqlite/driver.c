@@ -100,6 +100,16 @@ sqlite_check_options(SyLevel level, const SyOptions *options)
 				 errhint("Begin the path with a slash.")));
 }
 
+/* The member endpoint: the file, as the option names it. */
+static void
+sqlite_endpoint(const SySource *source, SyEndpoint *result)
+{
+	const char *path = sy_options_get(&source->options, "path");
+
+	result->address = path != NULL ? pstrdup(path) : NULL;
+	result->database = NULL;
+}
+
 /* Sessions are keyed by the file, whatever its name. */
 static bool
 sqlite_session_key(const SySource *source, SySessionKey *key, SyError *err)
@@ -133,6 +143,7 @@ const SyDriver sqlite_driver = {
 	.table_option = "table",
 	.library_version = sqlite_library_version,
 	.check_options = sqlite_check_options,
+	.endpoint = sqlite_endpoint,
 	.check_column = sqlite_check_column,
 	.ship = sqlite_ship,
 	.ship_order = sqlite_ship_order,
@@ -142,8 +153,9 @@ const SyDriver sqlite_driver = {
 	.session_create = sqlite_session_create,
 	.session_close = sqlite_session_close,
 	.session_usable = sqlite_session_usable,
-	.ping = sqlite_session_ping,
-	.step = sqlite_session_step,
+	.ping = sqlite_probe_ping,
+	.sample = sqlite_probe_sample,
+	.step = sqlite_probe_step,
 	.wait = sqlite_session_wait,
 	.abandon = sqlite_session_abandon,
 	.begin = sqlite_session_begin,

@@ -341,7 +341,7 @@ sqlite_file_readable(SqliteSession *session, SyError *err)
 		owner_could_write(file, &st))
 		return true;
 
-	sy_error_set(err, SY_ERROR_SOURCE, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+	sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 				 "cannot read file \"%s\" of source \"%s\" in WAL mode",
 				 file->path, session->base.source->name);
 	sy_error_detail(err, "The file belongs to another operating system user, and reading it would leave files beside it that this user could not write.");

@@ -452,6 +452,7 @@ sqlite_session_abandon(SySession *base)
 
 	session->waiting = false;
 	session->ping = NULL;
+	session->size = NULL;
 }
 
 /* Pauses between tries; interrupts are served meanwhile. */
@@ -567,36 +568,4 @@ sqlite_session_wait_snapshot(SqliteSession *session, SyError *err)
 	while ((progress = sqlite_session_snapshot(session, err)) == SY_BLOCKED)
 		sqlite_host->wait(&session->base);
 	return progress == SY_DONE;
-}
-
-/*
- * Can the file be read, and who is it?
- */
-SyProgress
-sqlite_session_ping(SySession *base, SyPing *result, SyError *err)
-{
-	SqliteSession *session = (SqliteSession *) base;
-
-	session->ping = result;
-	return sqlite_session_step(base, err);
-}
-
-/* Go on with ping(). */
-SyProgress
-sqlite_session_step(SySession *base, SyError *err)
-{
-	SqliteSession *session = (SqliteSession *) base;
-	bool		had_snapshot = session->in_transaction;
-	SyProgress	progress = sqlite_session_snapshot(session, err);
-	SyPing	   *ping = session->ping;
-
-	if (progress != SY_DONE)
-		return progress;
-	if (!had_snapshot)
-		sqlite_session_end(base);
-	session->ping = NULL;
-	strlcpy(ping->server_version, sqlite3_libversion(), sizeof(ping->server_version));
-	ping->database[0] = '\0';
-	ping->read_only = faccessat(AT_FDCWD, session->file.path, W_OK, AT_EACCESS) != 0;
-	return SY_DONE;
 }

@@ -113,6 +113,7 @@ typedef struct SqliteSession
 	SyDeadline	try_again_at;
 	int			schema_version;
 	SyPing	   *ping;			/* where a blocked ping() shall answer */
+	SySize	   *size;			/* where a blocked sample() shall answer */
 
 	/* The running step. */
 	struct SqliteScan *running; /* whose columns SQLITE_FITS_FUNCTION means */
@@ -246,8 +247,6 @@ extern bool sqlite_file_unchanged(SqliteSession *session, SyError *err);
 extern SySession *sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err);
 extern void sqlite_session_close(SySession *base);
 extern bool sqlite_session_usable(SySession *base);
-extern SyProgress sqlite_session_ping(SySession *base, SyPing *result, SyError *err);
-extern SyProgress sqlite_session_step(SySession *base, SyError *err);
 extern void sqlite_session_wait(SySession *base, SyWaitSpec *spec);
 extern void sqlite_session_abandon(SySession *base);
 extern void sqlite_session_begin(SySession *base, SyIsolation isolation);
@@ -258,6 +257,11 @@ extern void sqlite_session_rethrow(SqliteSession *session);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,
 											 int length, SyError *err);
 extern void sqlite_statement_release(SqliteSession *session, SqliteStatement *statement);
+
+/* probe.c */
+extern SyProgress sqlite_probe_ping(SySession *base, SyPing *result, SyError *err);
+extern SyProgress sqlite_probe_sample(SySession *base, SySize *result, SyError *err);
+extern SyProgress sqlite_probe_step(SySession *base, SyError *err);
 
 /* error.c */
 extern void sqlite_error_set(SqliteSession *session, SyError *err);
