@@ -36,7 +36,7 @@ die()
 as_user()
 {
 	if [ "$(id -u)" = 0 ]; then
-		HOME=$SY_TMP runuser -u postgres -- "$@"
+		(cd "$SY_TMP" && HOME=$SY_TMP exec runuser -u postgres -- "$@")
 	else
 		"$@"
 	fi

@@ -199,15 +199,16 @@ sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys, bool 
 }
 
 /*
- * May the source be asked to sort all rows?  A small MongoDB server fails
- * where it may not spill to disk, so only what surely fits goes out.
+ * May the source be asked to sort, "keep" rows at a time?  A small MongoDB
+ * server fails where it may not spill to disk, so only what surely fits goes
+ * out.
  */
-static bool
-may_sort(const SyRel *syrel, const RelOptInfo *rel)
+bool
+sy_path_may_sort(const SyRel *syrel, const RelOptInfo *rel, double keep)
 {
 	if ((syrel->table->source->driver->caps & SY_CAP_NETWORK) == 0)
 		return true;
-	return syrel->remote_rows * (rel->reltarget->width + 64) < SORT_MEMORY_BYTES;
+	return Min(keep, syrel->remote_rows) * (rel->reltarget->width + 64) < SORT_MEMORY_BYTES;
 }
 
 /* Add the path that delivers rows in the order that the query wants. */
@@ -221,7 +222,7 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *rel, SyRel *syrel)
 	if (root->query_pathkeys == NIL)
 		return;
 	orders = sy_path_ship_pathkeys(rel, syrel, root->query_pathkeys, &by_index);
-	if (orders == NIL || !(by_index || may_sort(syrel, rel)))
+	if (orders == NIL || !(by_index || sy_path_may_sort(syrel, rel, syrel->remote_rows)))
 		return;
 
 	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);

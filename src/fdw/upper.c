@@ -31,6 +31,9 @@
 /* Makes a limit that is sent win over one that is applied here. */
 #define SENT_LIMIT_FACTOR	0.95
 
+/* LIMIT and OFFSET up to which a source is asked for the top of a sort. */
+#define MAX_TOP_ROWS	10000
+
 /*
  * The one base relation of a query, if it is ours and all its filters are
  * evaluated by the source; else NULL.
@@ -152,6 +155,21 @@ is_skippable(const PathTarget *target)
 	return true;
 }
 
+/*
+ * May the source be asked for the first rows of a sort?  Sources keep them in
+ * order as they read on, which is quick for few rows and slow for many.  A
+ * bound that is a parameter is taken to be small.
+ */
+static bool
+may_sort_top(const SyRel *syrel, const RelOptInfo *rel, const SyBound *limit,
+			 const SyBound *offset)
+{
+	double		keep = (limit->known ? (double) limit->value : 0) +
+		(offset->known ? (double) offset->value : 0);
+
+	return limit->present && keep <= MAX_TOP_ROWS && sy_path_may_sort(syrel, rel, keep);
+}
+
 /* Add the path that lets the source sort and cut. */
 static void
 add_limit_path(PlannerInfo *root, RelOptInfo *output)
@@ -174,7 +192,7 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	if (root->sort_pathkeys != NIL)
 	{
 		orders = sy_path_ship_pathkeys(rel, syrel, root->sort_pathkeys, &by_index);
-		if (orders == NIL)
+		if (orders == NIL || !(by_index || may_sort_top(syrel, rel, &limit, &offset)))
 			return;
 	}
 

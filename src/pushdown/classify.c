@@ -613,17 +613,6 @@ walk(SyClassifier *classifier, Node *expr, bool truth, SyShip *ship)
 	return node;
 }
 
-/* How deep are AND and OR nested?  A leaf counts as 1. */
-static int
-depth_of(const SyNode *node)
-{
-	int			depth = 0;
-
-	for (int i = 0; i < node->nchildren; i++)
-		depth = Max(depth, depth_of(node->children[i]));
-	return depth + 1;
-}
-
 /*
  * Classify a condition.  Returns the tree that the source can evaluate, with
  * *ship EXACT if it replaces the condition and SUPERSET if PostgreSQL must
@@ -638,7 +627,7 @@ sy_classify(SyClassifier *classifier, Expr *clause, SyShip *ship)
 {
 	SyNode	   *node = walk(classifier, (Node *) clause, true, ship);
 
-	if (node != NULL && depth_of(node) > MAX_DEPTH)
+	if (node != NULL && sy_node_depth(node) > MAX_DEPTH)
 		node = NULL;
 	if (node == NULL)
 		*ship = SY_SHIP_LOCAL;

@@ -117,3 +117,14 @@ sy_node_combine(SyNodeKind kind, SyNode **children, int nchildren)
 	Assert(node->nchildren == count);
 	return node;
 }
+
+/* How deep are AND and OR nested?  A leaf counts as 1. */
+int
+sy_node_depth(const SyNode *node)
+{
+	int			depth = 0;
+
+	for (int i = 0; i < node->nchildren; i++)
+		depth = Max(depth, sy_node_depth(node->children[i]));
+	return depth + 1;
+}

@@ -454,7 +454,7 @@ mongo_estimate(SySession *session, const SyTable *table, SyEstimate *result, SyE
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-				 errmsg("collection \"%s\" does not exist on server \"%s\"",
+				 errmsg("collection \"%s\" does not exist in source \"%s\"",
 						table->remote_name, table->source->name),
 				 errdetail("It counts as empty.")));
 		return true;

@@ -3,7 +3,7 @@
  * mongodb.h
  *	  What the files of the MongoDB driver share.
  *
- * The driver has two halves.  The language half (ship.c, compile.c, value.c,
+ * The driver has two halves.  The language half (ship.c, compile.c, reader.c,
  * import.c) turns a query into a command and documents into Datums; it never
  * touches a connection.  The connection half (session.c, command.c, scan.c,
  * stream.c, coroutine.c and the rest) runs commands; it never looks inside
@@ -30,7 +30,7 @@
 #include "source/driver.h"
 
 typedef struct MongoSession MongoSession;	/* extends SySession; session.h */
-typedef struct MongoReader MongoReader; /* value.c */
+typedef struct MongoReader MongoReader; /* reader.c */
 typedef struct MongoCursor MongoCursor; /* command.c */
 
 /* Services of core, set when the driver is loaded. */
@@ -86,12 +86,12 @@ extern bool mongo_order_by_index(const SyQuery *query);
 extern char *mongo_describe(const SyQuery *query, SySession *session, bool hide_constants);
 
 /*
- * value.c
+ * reader.c
  *
  * A reader turns documents of one query into values[target->slot]; Datums
- * are allocated in CurrentMemoryContext or point into "data", which stays
- * put until the next row.  False: "err" is set.  The bytes come from a
- * server and are checked as they are read.
+ * are allocated in CurrentMemoryContext; "data" stays put until the next
+ * row.  False: "err" is set.  The bytes come from a server and are checked
+ * as they are read.
  */
 extern MongoReader *mongo_reader_create(const SyQuery *query, MemoryContext cxt);
 extern bool mongo_reader_row(MongoReader *reader, const uint8_t *data, uint32 length,
