@@ -367,7 +367,7 @@ sub eval
 
 	$self->{out} = '';
 	$self->{in} .= "$line\n";
-	$self->{run}->pump until $self->{out} =~ /^done$/m;
+	$self->{run}->pump until $self->{out} =~ /^done\n/m;
 	$self->{out} =~ s/^done\n//m;
 	chomp $self->{out};
 	return $self->{out};
@@ -377,6 +377,7 @@ sub DESTROY
 {
 	my ($self) = @_;
 
+	local $?;
 	$self->{run}->kill_kill if $self->{run};
 	return;
 }
@@ -429,6 +430,7 @@ sub DESTROY
 {
 	my ($self) = @_;
 
+	local $?;
 	$self->{run}->kill_kill if $self->{run};
 	return;
 }
