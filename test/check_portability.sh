@@ -72,7 +72,7 @@ versions_of()
 	# shellcheck disable=SC2016
 	inside "$1" / dpkg-query -W -f='${Package} ${Version}\n' 'postgresql-[0-9]*' 'libmongoc*' libsqlite3-0 2>/dev/null |
 		sed -n 's/^\(postgresql\)-[0-9]* \([0-9.]*[0-9]\).*/PostgreSQL \2/p
-			s/^libmongoc.*[0-9t] \([0-9.]*[0-9]\).*/libmongoc \1/p
+			s/^libmongoc[-0-9][^ ]* \([0-9.]*[0-9]\).*/libmongoc \1/p
 			s/^libsqlite3-0 \([0-9.]*[0-9]\).*/SQLite \1/p' | sort -u | paste -sd, | sed 's/,/, /g'
 }
 
