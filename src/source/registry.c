@@ -257,9 +257,10 @@ driver_of_function(Oid funcid, const char *symbol, const char *suffix)
 
 /*
  * The name of the driver that serves a server, palloc'd; NULL: not ours.
+ * Loads no driver.
  */
-static char *
-driver_of_server(Oid serverid)
+char *
+sy_registry_driver_name(Oid serverid)
 {
 	ForeignServer *server = GetForeignServer(serverid);
 	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
@@ -328,7 +329,7 @@ check_versions(void)
 const SyDriver *
 sy_registry_for_server(Oid serverid)
 {
-	char	   *name = driver_of_server(serverid);
+	char	   *name = sy_registry_driver_name(serverid);
 
 	if (name == NULL)
 		ereport(ERROR,
@@ -364,7 +365,7 @@ bool
 sy_registry_is_ours(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
-		driver_of_server(GetForeignServerIdByRelId(relid)) != NULL;
+		sy_registry_driver_name(GetForeignServerIdByRelId(relid)) != NULL;
 }
 
 /*

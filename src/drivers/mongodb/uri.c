@@ -420,6 +420,43 @@ mongo_check_login(const SySource *source, SyError *err)
 	return false;
 }
 
+/* The hosts of a URI, or the name whose records tell them; palloc'd. */
+static char *
+mongo_uri_address(const mongoc_uri_t *uri)
+{
+	const char *srv = mongoc_uri_get_srv_hostname(uri);
+	StringInfoData buf;
+
+	if (srv != NULL)
+		return pstrdup(srv);
+	initStringInfo(&buf);
+	for (const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri); host; host = host->next)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", host->host_and_port);
+	return buf.data;
+}
+
+/* The driver's member: see source/driver.h. */
+void
+mongo_endpoint(const SySource *source, SyEndpoint *result)
+{
+	const char *option = sy_options_get(&source->options, "uri");
+	const char *database = sy_options_get(&source->options, "database");
+	mongoc_uri_t *uri = NULL;
+
+	if (option != NULL)
+	{
+		uri = mongo_uri_parse(option, NULL);
+		if (uri == NULL)
+			uri = mongo_uri_parse(option, "user");
+	}
+	if (database == NULL && uri != NULL)
+		database = mongoc_uri_get_database(uri);
+	result->database = database != NULL ? pstrdup(database) : NULL;
+	result->address = uri != NULL ? mongo_uri_address(uri) : NULL;
+	if (uri != NULL)
+		mongoc_uri_destroy(uri);
+}
+
 /*
  * Set what our deadlines and our own retry need.  Time-outs of the library's
  * are all above ours, so that ours strike.
