@@ -185,20 +185,37 @@ complete(AsyncRequest *areq)
 							  TupIsNull(areq->result) ? 0.0 : 1.0);
 }
 
+/* The first of the Append's open requests for scans of this extension. */
+static AsyncRequest *
+first_pending(const AppendState *append)
+{
+	int			i = -1;
+
+	while ((i = bms_next_member(append->as_asyncplans, i)) >= 0)
+		if (is_pending(append->as_asyncrequests[i]))
+			return append->as_asyncrequests[i];
+	return NULL;
+}
+
 /*
- * The Append is going to wait.  If any scan can answer, no event is added, so
- * that it does not wait; else every scan adds its socket.
+ * The Append is going to wait, and asks each scan in turn for its event.  At
+ * the first of ours all go as far as possible; if any can answer then, none
+ * adds an event, so that the Append does not wait.  Later in the same turn
+ * none may be touched any more: what arrives now has to wake the Append up.
  */
 void
 syForeignAsyncConfigureWait(AsyncRequest *areq)
 {
 	AppendState *append = (AppendState *) areq->requestor;
 	SyScanState *state = scan_of(areq);
+	AsyncRequest *first = first_pending(append);
 	SyWaitSpec	spec;
 
 	if (append->as_nasyncresults > 0)
 		return;
-	if (!drive_cold(append))
+	if (areq == first)
+		state->left_to_core = drive_cold(append);
+	if (!scan_of(first)->left_to_core)
 	{
 		if (is_ready(state))
 			complete(areq);

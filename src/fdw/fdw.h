@@ -123,6 +123,7 @@ typedef struct SyScanState
 	bool		started;
 	bool		finished;
 	bool		ready;			/* a row waits in "values" (async.c) */
+	bool		left_to_core;	/* async.c: of the first scan of an Append */
 	bool		no_rows;		/* the filter is false: nothing is asked */
 	Tuplestorestate *drained;	/* rows read ahead, see SyDrain */
 	bool		drain_broken;	/* they are not all there: interrupted */

@@ -33,6 +33,21 @@ is($node->safe_psql('postgres', q{
 	SELECT i, (SELECT count(*) FROM (SELECT FROM t WHERE _id % 1000 >= i LIMIT 10 * i) few) FROM generate_series(1, 3) i}),
 	"1|10\n2|20\n3|30", 'scans that were given up begin again');
 
+# Answers that come while others are being looked after wake the query up.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION members(i bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+	BEGIN
+		RETURN (SELECT count(*) FROM t WHERE _id % 100000 = i);
+	END $$});
+is($node->safe_psql('postgres', q{
+	SET statement_timeout = '60s';
+	SELECT sum(members(i)), sum(members(i + 1)) FROM generate_series(1, 300) i}),
+	'901|900', 'many queries over several servers end');
+is($node->safe_psql('postgres', q{
+	SET statement_timeout = '60s';
+	SELECT sum(members(_id)) FROM t WHERE _id < 40}),
+	'121', 'also one within another over the same servers');
+
 # All answers but one member's are enough.
 my $psql = background($node);
 $psql->query('SELECT count(v) FROM t');
