@@ -174,8 +174,8 @@ sqlite_compile_guard(SqliteText *text, const SyColumn *column, bool equality)
 }
 
 /*
- * Does the text hold U+FFFE or U+FFFF?  They cannot be stored as UTF-16:
- * SQLite would make U+FFFD of them, also in a parameter.
+ * Does the text hold U+FFFE or U+FFFF?  In a UTF-16 file SQLite would make
+ * U+FFFD of them when it converts a parameter, though they can be stored.
  */
 static bool
 is_beyond_utf16(const SqliteText *text, const SqliteBind *bind)
@@ -320,6 +320,14 @@ append_in_range(SqliteText *text, const SyNode *leaf)
 	append_term(text, leaf->column, &high);
 }
 
+/* Does this value of an IN need a comparison of its own? */
+static bool
+is_apart(const SqliteText *text, const SqliteTerm *term)
+{
+	return term->kind == SQLITE_TERM_SPLIT ||
+		(term->kind == SQLITE_TERM_COMPARE && is_beyond_utf16(text, &term->bind));
+}
+
 /*
  * The values of IN that can be equal at all, as parameters.  Arrays that
  * vary fill up to a power of two, so that few texts differ.  Returns how many
@@ -337,9 +345,9 @@ append_in_values(SqliteText *text, const SyNode *leaf, int *nsplit)
 	for (int i = 0; i < leaf->nvalues; i++)
 	{
 		sqlite_term_reduce(&term, leaf->column, SY_OP_EQ, &leaf->values[i]);
-		if (term.kind == SQLITE_TERM_SPLIT)
+		if (is_apart(text, &term))
 			(*nsplit)++;
-		if (term.kind != SQLITE_TERM_COMPARE || is_beyond_utf16(text, &term.bind))
+		if (is_apart(text, &term) || term.kind != SQLITE_TERM_COMPARE)
 			continue;
 		if (n++ > 0)
 			appendStringInfoString(&text->sql, ", ");
@@ -396,10 +404,10 @@ append_in(SqliteText *text, const SyNode *leaf)
 	for (int i = 0; nsplit > 0 && i < leaf->nvalues; i++)
 	{
 		sqlite_term_reduce(&term, leaf->column, leaf->negated ? SY_OP_NE : SY_OP_EQ, &leaf->values[i]);
-		if (term.kind != SQLITE_TERM_SPLIT)
+		if (!is_apart(text, &term))
 			continue;
 		appendStringInfoString(&text->sql, leaf->negated ? " AND " : " OR ");
-		append_split(text, leaf->column, &term);
+		append_term(text, leaf->column, &term);
 	}
 }
 
@@ -419,10 +427,13 @@ append_like(SqliteText *text, const SyNode *leaf)
 	sqlite_set_bytes(&bind, true, glob, length);
 	if (is_beyond_utf16(text, &bind))
 	{
-		/* No stored text matches. */
-		if (leaf->negated)
-			append_operand(text, leaf->column);
-		appendStringInfoString(&text->sql, leaf->negated ? " IS NOT NULL" : "0");
+		bind.kind = SQLITE_BIND_BLOB;
+		appendStringInfoString(&text->sql, leaf->negated ? "NOT " SQLITE_GLOB_FUNCTION "(" :
+							   SQLITE_GLOB_FUNCTION "(");
+		append_bind(text, &bind);
+		appendStringInfoString(&text->sql, ", ");
+		sqlite_compile_column(text, leaf->column);
+		appendStringInfoChar(&text->sql, ')');
 		return;
 	}
 	append_operand(text, leaf->column);

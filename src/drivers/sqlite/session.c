@@ -141,6 +141,28 @@ bytes_function(sqlite3_context *context, int nargs, sqlite3_value **args)
 		sqlite3_result_blob(context, text, sqlite3_value_bytes(args[0]), SQLITE_TRANSIENT);
 }
 
+/*
+ * SQL function switchyard_glob(pattern, text): what GLOB does, with the
+ * UTF-8 of the pattern as a blob; NULL for what is no text.
+ */
+static void
+glob_function(sqlite3_context *context, int nargs, sqlite3_value **args)
+{
+	const char *text;
+	char	   *pattern;
+
+	if (sqlite3_value_type(args[1]) != SQLITE_TEXT)
+		return;
+	text = (const char *) sqlite3_value_text(args[1]);
+	pattern = sqlite3_mprintf("%.*s", sqlite3_value_bytes(args[0]),
+							  (const char *) sqlite3_value_blob(args[0]));
+	if (text == NULL || pattern == NULL)
+		sqlite3_result_error_nomem(context);
+	else
+		sqlite3_result_int(context, sqlite3_strglob(pattern, text) == 0);
+	sqlite3_free(pattern);
+}
+
 /* Throw the error that was caught within SQLite, if there is one. */
 void
 sqlite_session_rethrow(SqliteSession *session)
@@ -183,6 +205,9 @@ harden(SqliteSession *session)
 	ok = ok && sqlite3_create_function_v2(db, SQLITE_BYTES_FUNCTION, 1,
 										  SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
 										  NULL, bytes_function, NULL, NULL, NULL) == SQLITE_OK;
+	ok = ok && sqlite3_create_function_v2(db, SQLITE_GLOB_FUNCTION, 2,
+										  SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
+										  NULL, glob_function, NULL, NULL, NULL) == SQLITE_OK;
 	ok = ok && sqlite3_create_collation_v2(db, SQLITE_UTF8_COLLATION, SQLITE_UTF8, NULL,
 										   compare_utf8, NULL) == SQLITE_OK;
 	sqlite3_progress_handler(db, PROGRESS_OPCODES, on_progress, session);

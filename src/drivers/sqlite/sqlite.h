@@ -25,6 +25,7 @@
 /* Private names within a connection; our users' files cannot see them. */
 #define SQLITE_FITS_FUNCTION	"switchyard_fits"
 #define SQLITE_BYTES_FUNCTION	"switchyard_bytes"
+#define SQLITE_GLOB_FUNCTION	"switchyard_glob"
 #define SQLITE_UTF8_COLLATION	"switchyard_utf8"
 
 /* Largest array whose elements are sent, one parameter each. */
