@@ -5,6 +5,7 @@ import psycopg2.extensions
 MODES = ("constants", "prepared", "generic", "lateral", "exists", "subselects", "cursor", "parallel", "repeatable", "altered", "joined", "locked",
          "barrier", "inherited")
 ROUNDS = {"prepared": 7, "generic": 2, "lateral": 3, "exists": 3, "altered": 4}
+MAY_STOP = ("exists", "locked", "joined", "barrier", "lateral")     # some before the row that raises
 UNORDERED = ("lateral", "exists", "joined", "locked")
 
 

@@ -16,7 +16,7 @@ LEAST = {
     "bool": {**COMMON, "any": 0.5, "test": 1.0},
     "int": {**COMMON, "mixed": 0.9, "any order": 0.7},
     "float": {**COMMON, "mixed": 0.8},
-    "numeric": {**COMMON, "range": 0.8, "in": 0.7, "distinct": 0.6},
+    "numeric": {**COMMON, "any": 0.5, "range": 0.8, "in": 0.7, "distinct": 0.6},
     "text": {**COMMON, "equal": 0.75, "in": 0.75, "range": 0.3, "between": 0.2, "like": 0.8},
     "char": {"null": 1.0, "equal": 0.25, "in": 0.25},
     "bytea": {"equal": 0.9, "in": 0.8, "null": 1.0},
