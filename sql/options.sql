@@ -170,7 +170,9 @@ RESET ROLE;
 -- Settings.
 --
 SELECT name, unit, context, vartype, boot_val
-  FROM pg_settings WHERE name LIKE 'switchyard.%' ORDER BY name;
+  FROM pg_settings
+  WHERE name LIKE 'switchyard.%' AND name <> 'switchyard.max_sources' -- not without preload
+  ORDER BY name;
 SET switchyard.enable_pushdwon = off;
 SET switchyard.sqlite_directories = '/nonexistent';
 ALTER SYSTEM SET switchyard.sqlite_directories = 'relative/path';

@@ -21,6 +21,7 @@
 #include "base/version.h"
 #include "base/wait.h"
 #include "conn/conn.h"
+#include "health/health.h"
 #include "source/source.h"
 
 SY_MODULE_MAGIC("switchyard");
@@ -42,5 +43,6 @@ void
 _PG_init(void)
 {
 	sy_guc_define();
+	sy_shmem_init();
 	sy_registry_init(&host);
 }

@@ -37,6 +37,13 @@
 #define SY_MODULE_MAGIC(module_name)	PG_MODULE_MAGIC
 #endif
 
+/* Does the present user own a database?  (16: one function for all objects.) */
+#if PG_VERSION_NUM >= 160000
+#define sy_owns_database(dboid)	object_ownercheck(DatabaseRelationId, (dboid), GetUserId())
+#else
+#define sy_owns_database(dboid)	pg_database_ownercheck((dboid), GetUserId())
+#endif
+
 /* An event set that lives until it is freed.  (17: resource owners.) */
 #if PG_VERSION_NUM >= 170000
 #define sy_create_wait_event_set(nevents)	CreateWaitEventSet(NULL, (nevents))
@@ -47,6 +54,13 @@
 
 /* What pg_stat_activity shows while a backend waits for a source. */
 #define SY_WAIT_SOURCE	PG_WAIT_EXTENSION
+
+/* The number of a process, below the number of all that there may be. */
+#if PG_VERSION_NUM >= 170000
+#define sy_my_proc_number()	MyProcNumber
+#else
+#define sy_my_proc_number()	(MyProc->pgprocno)
+#endif
 
 /* As whom an executor node works: 0 means "the current user". */
 #if PG_VERSION_NUM >= 160000
@@ -61,6 +75,14 @@
 #else
 #define sy_rel_userid(root, rel) \
 	(planner_rt_fetch((rel)->relid, (root))->checkAsUser)
+#endif
+
+/* Does a role own a server, or is it a superuser?  (16: one for all kinds.) */
+#if PG_VERSION_NUM >= 160000
+#define sy_owns_server(serverid, roleid) \
+	object_ownercheck(ForeignServerRelationId, (serverid), (roleid))
+#else
+#define sy_owns_server(serverid, roleid)	pg_foreign_server_ownercheck((serverid), (roleid))
 #endif
 
 /* Was the table named in the query, not reached through its parent? */

@@ -270,3 +270,33 @@ sy_error_redact(char *text)
 			text = redact_options(text + 1);
 	}
 }
+
+/*
+ * Copy as much of a record's text as fits into "to", without credentials and
+ * valid in the server encoding; '?' stands for what is not ASCII in a text of
+ * another encoding.  Neither allocates nor throws nor looks at catalogs.
+ */
+void
+sy_error_excerpt(char *to, size_t size, const char *text)
+{
+	int			encoding = GetDatabaseEncoding();
+	char		whole[SY_ERROR_DETAIL_SIZE];
+	int			length;
+
+	strlcpy(whole, text, sizeof(whole));
+	cut_broken_end(whole, sizeof(whole));
+	sy_error_redact(whole);
+	length = strlen(whole);
+	if (encoding != PG_UTF8 && encoding != PG_SQL_ASCII &&
+		pg_encoding_verifymbstr(PG_UTF8, whole, length) == length)
+	{
+		for (char *c = whole; *c != '\0'; c++)
+			if (IS_HIGHBIT_SET(*c))
+				*c = REPLACEMENT;
+	}
+	else
+		replace_invalid(encoding == PG_SQL_ASCII ? PG_UTF8 : encoding, whole);
+	length = pg_encoding_mbcliplen(encoding, whole, strlen(whole), size - 1);
+	memcpy(to, whole, length);
+	to[length] = '\0';
+}

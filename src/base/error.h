@@ -101,5 +101,6 @@ sy_error_hint(SyError *err, const char *fmt,...)
 
 pg_noreturn extern void sy_error_throw(const SyError *err);
 extern void sy_error_redact(char *text);
+extern void sy_error_excerpt(char *to, size_t size, const char *text);
 
 #endif							/* SY_ERROR_H */

@@ -97,6 +97,7 @@ close_conn(SyConn *conn)
 	Assert(conn->uses == 0);
 	end_session(conn);
 	conn->driver->session_close(conn->session);
+	sy_seat_close(conn->seat);
 	dlist_delete(&conn->node);
 	MemoryContextDelete(conn->cxt);
 }
@@ -153,7 +154,8 @@ is_fit(SyConn *conn)
 
 /*
  * End all uses and transactions, pay debts for "ms" at most, and close what
- * was opened with options that are no longer in force.
+ * was opened with options that are no longer in force, or would be one idle
+ * session too many.
  */
 static void
 finish_transaction(int ms)
@@ -165,12 +167,15 @@ finish_transaction(int ms)
 	dlist_foreach_modify(iter, &conns)
 	{
 		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+		bool		to_close;
 
 		close_cursors(conn);
 		end_session(conn);
 		(void) settle(conn, next_deadline(until, nleft--));
+		to_close = sy_seat_release(conn->seat, &conn->session->source->limits);
 		if (conn->uses == 0 &&
-			conn->generation != sy_source_generation(conn->serverid, conn->umid))
+			(to_close ||
+			 conn->generation != sy_source_generation(conn->serverid, conn->umid)))
 			close_conn(conn);
 	}
 }
@@ -242,6 +247,7 @@ at_backend_exit(int code, Datum arg)
 		end_session(conn);
 		(void) settle(conn, next_deadline(until, nleft--));
 		conn->driver->session_close(conn->session);
+		sy_seat_close(conn->seat);
 		dlist_delete(&conn->node);
 		/* the memory stays: a guard of sy_conn_acquire() may still point here */
 	}
@@ -259,9 +265,18 @@ register_callbacks(void)
 	callbacks_registered = true;
 }
 
-/* Open a session and add it to the cache. */
+/* Tell health that the source has failed, and throw its error. */
+pg_noreturn static void
+fail(const SySource *source, SyCall *call, const SyError *err)
+{
+	if (call != NULL)
+		sy_admit_failure(call, source->name, &source->limits, err);
+	sy_conn_throw(err);
+}
+
+/* Open a session and add it to the cache; its seat is the caller's to fill in. */
 static SyConn *
-open_conn(const SySource *source, const SySessionKey *key)
+open_conn(const SySource *source, const SySessionKey *key, SyCall *call)
 {
 	MemoryContext cxt = AllocSetContextCreate(TopMemoryContext, "switchyard session",
 											  ALLOCSET_SMALL_SIZES);
@@ -295,7 +310,7 @@ open_conn(const SySource *source, const SySessionKey *key)
 	if (conn->session == NULL)
 	{
 		MemoryContextDelete(cxt);
-		sy_conn_throw(&err);
+		fail(source, call, &err);
 	}
 	dlist_push_head(&conns, &conn->node);
 	return conn;
@@ -409,33 +424,98 @@ is_drainable(SyConn *conn)
 	return ncursors == conn->uses;
 }
 
-/* A session for "statement", cached or new; see conn.h. */
-SyConn *
-sy_conn_use(const SySource *source, const void *statement)
+/*
+ * May a call go over the session that has, or will have, this seat?  Takes a
+ * permit for the transaction and asks the breaker; throws if not.
+ */
+static void
+enter(SySeat *seat, const SySource *source, SySlot *slot, SyCall *call)
 {
-	SyConn	   *conn = find_by_server(source, statement);
+	bool		in_transaction = sy_seat_in_use(slot);
 
+	if (call == NULL)
+		return;
+	while (!sy_seat_use(seat, source->name, &source->limits, true))
+	{
+		/* it waited in vain, unless the breaker has changed its mind again */
+		sy_admit_call(slot, source->name, &source->limits, in_transaction, call);
+		sy_admit_forget(call);
+	}
+	sy_admit_call(slot, source->name, &source->limits, in_transaction, call);
+}
+
+/* A new session, once it may be opened. */
+static SyConn *
+enter_and_open(SySeat *seat, const SySource *source, SySlot *slot, const SySessionKey *key,
+			   SyCall *call)
+{
+	SyConn	   *conn;
+
+	PG_TRY();
+	{
+		enter(seat, source, slot, call);
+		conn = open_conn(source, key, call);
+	}
+	PG_CATCH();
+	{
+		sy_seat_close(seat);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	conn->seat = seat;
+	sy_seat_connected(seat);
+	return conn;
+}
+
+/*
+ * A session for "statement" that find_by_server() does not know.  Who has one
+ * with the file already and could do without another does not wait for it.
+ */
+static SyConn *
+find_or_open(const SySource *source, SySlot *slot, const void *statement, SyCall *call)
+{
+	SySessionKey key;
+	SyConn	   *conn;
+	SyConn	   *oldest;
+	SySeat	   *seat;
+	SyError		err;
+	int			nbusy;
+
+	memset(&key, 0, sizeof(key));
+	sy_error_clear(&err);
+	if (!source->driver->session_key(source, &key, &err))
+	{
+		if (call != NULL)
+			sy_admit_call(slot, source->name, &source->limits, sy_seat_in_use(slot), call);
+		fail(source, call, &err);
+	}
+	conn = find_by_key(source, &key, statement, &nbusy, &oldest);
 	if (conn == NULL)
 	{
-		SySessionKey key;
-		SyConn	   *oldest;
-		SyError		err;
-		int			nbusy;
-
-		memset(&key, 0, sizeof(key));
-		sy_error_clear(&err);
-		if (!source->driver->session_key(source, &key, &err))
-			sy_conn_throw(&err);
-		conn = find_by_key(source, &key, statement, &nbusy, &oldest);
-		if (conn == NULL && nbusy >= MAX_HANDLES && is_drainable(oldest))
-		{
-			drain_conn(oldest);
-			Assert(oldest->uses == 0 && !oldest->begun);
-			conn = oldest;
-		}
-		if (conn == NULL)
-			conn = open_conn(source, &key);
+		seat = sy_seat_open(slot, source->userid);
+		if (nbusy == 0 || !is_drainable(oldest) ||
+			(nbusy < MAX_HANDLES && sy_seat_use(seat, source->name, &source->limits, false)))
+			return enter_and_open(seat, source, slot, &key, call);
+		sy_seat_close(seat);
+		drain_conn(oldest);
+		Assert(oldest->uses == 0 && !oldest->begun);
+		conn = oldest;
 	}
+	enter(conn->seat, source, slot, call);
+	return conn;
+}
+
+/* A session for "statement", cached or new; see conn.h. */
+SyConn *
+sy_conn_use(const SySource *source, const void *statement, SyCall *call)
+{
+	SySlot	   *slot = sy_slot_get(source->serverid, source->name);
+	SyConn	   *conn = find_by_server(source, statement);
+
+	if (conn != NULL)
+		enter(conn->seat, source, slot, call);
+	else
+		conn = find_or_open(source, slot, statement, call);
 
 	if (!conn->begun)
 	{
@@ -444,6 +524,8 @@ sy_conn_use(const SySource *source, const void *statement)
 	}
 	conn->statement = is_per_statement(conn->driver) ? statement : NULL;
 	conn->uses++;
+	conn->call = call;
+	sy_seat_set_state(conn->seat, SY_SEAT_ACTIVE);
 	dlist_move_head(&conns, &conn->node);
 	return conn;
 }
@@ -453,15 +535,33 @@ void
 sy_conn_unuse(SyConn *conn)
 {
 	Assert(conn->uses > 0);
-	if (--conn->uses == 0 && conn->statement != NULL)
+	if (--conn->uses > 0)
+		return;
+	sy_seat_set_state(conn->seat, SY_SEAT_IN_TRANSACTION);
+	if (conn->statement != NULL)
 		end_session(conn);
 }
+
+/* A use of a session by sy_conn_acquire(). */
+typedef struct Acquired
+{
+	SyConn	   *conn;			/* NULL: not yet */
+	SyCall		call;
+} Acquired;
 
 /* Guard callback of sy_conn_acquire(). */
 static void
 release_conn(void *object)
 {
-	sy_conn_unuse((SyConn *) object);
+	Acquired   *acquired = (Acquired *) object;
+	SyConn	   *conn = acquired->conn;
+
+	sy_admit_forget(&acquired->call);
+	if (conn == NULL)
+		return;
+	if (conn->call == &acquired->call)
+		conn->call = NULL;
+	sy_conn_unuse(conn);
 }
 
 /* The cached connection of a session. */
@@ -484,11 +584,28 @@ conn_of(const SySession *session)
 SySession *
 sy_conn_acquire(const SySource *source, MemoryContext cxt)
 {
+	Acquired   *acquired = MemoryContextAllocZero(cxt, sizeof(Acquired));
 	SyGuard    *guard = sy_guard_reserve(cxt, release_conn);
-	SyConn	   *conn = sy_conn_use(source, guard);
 
-	guard->object = conn;
-	return conn->session;
+	guard->object = acquired;
+	acquired->conn = sy_conn_use(source, guard, &acquired->call);
+	return acquired->conn->session;
+}
+
+/* Work outside of scans has ended; see conn.h. */
+void
+sy_conn_done(SySession *session, const SyError *err)
+{
+	SyConn	   *conn = conn_of(session);
+
+	if (err->cls == SY_ERROR_NONE)
+	{
+		if (conn->call != NULL)
+			sy_admit_success(conn->call, session->source->name, &session->source->limits);
+		return;
+	}
+	sy_conn_failed(conn, err);
+	sy_conn_throw(err);
 }
 
 /*
@@ -512,11 +629,40 @@ sy_conn_wait(SySession *session)
 	PG_CATCH();
 	{
 		if (conn != NULL)
+		{
 			conn->waiting = false;
+			sy_conn_interrupted(conn);
+		}
 		session->driver->abandon(session);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	if (conn != NULL)
 		conn->waiting = false;
+}
+
+/* Close this backend's idle sessions with a server; see conn.h. */
+int
+sy_conn_disconnect(Oid serverid, int *nbusy)
+{
+	dlist_mutable_iter iter;
+	int			nclosed = 0;
+
+	*nbusy = 0;
+	dlist_foreach_modify(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+
+		if (conn->serverid != serverid)
+			continue;
+		if (conn->uses > 0 || conn->begun ||
+			sy_seat_in_use(sy_slot_find(serverid, conn->session->source->name)))
+			(*nbusy)++;
+		else
+		{
+			close_conn(conn);
+			nclosed++;
+		}
+	}
+	return nclosed;
 }

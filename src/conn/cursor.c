@@ -23,11 +23,17 @@ release_cursor(void *object)
 	SyCursor   *cursor = (SyCursor *) object;
 	SyConn	   *conn = cursor->conn;
 
+	sy_admit_forget(&cursor->call);
+	if (conn == NULL)
+		return;
 	if (cursor->scan != NULL)
 		conn->driver->scan_close(cursor->scan);
+	if (conn->call == &cursor->call)
+		conn->call = NULL;
 	dlist_delete(&cursor->node);
 	sy_conn_unuse(conn);
-	MemoryContextDelete(cursor->cxt);
+	if (cursor->cxt != NULL)
+		MemoryContextDelete(cursor->cxt);
 }
 
 /* Open a cursor; see cursor.h. */
@@ -35,25 +41,37 @@ SyCursor *
 sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
 			   MemoryContext cxt, SyDrain drain, void *owner)
 {
+	SyCursor   *cursor = MemoryContextAllocZero(cxt, sizeof(SyCursor));
 	SyGuard    *guard = sy_guard_reserve(cxt, release_cursor);
-	SyConn	   *conn = sy_conn_use(query->table->source, statement);
-	MemoryContext scan_cxt = AllocSetContextCreate(conn->cxt, "switchyard scan",
-												   ALLOCSET_SMALL_SIZES);
-	SyCursor   *cursor = MemoryContextAllocZero(scan_cxt, sizeof(SyCursor));
+	SyConn	   *conn;
 
-	cursor->conn = conn;
-	cursor->cxt = scan_cxt;
 	cursor->guard = guard;
 	cursor->resowner = CurrentResourceOwner;
 	cursor->state = SY_DONE;
 	cursor->drain = drain;
 	cursor->owner = owner;
-	dlist_push_tail(&conn->cursors, &cursor->node);
 	guard->object = cursor;
 
-	cursor->scan = conn->driver->scan_create(conn->session, query, scan_cxt);
+	conn = sy_conn_use(query->table->source, statement, &cursor->call);
+	dlist_push_tail(&conn->cursors, &cursor->node);
+	cursor->conn = conn;
+	cursor->cxt = AllocSetContextCreate(conn->cxt, "switchyard scan", ALLOCSET_SMALL_SIZES);
+	cursor->scan = conn->driver->scan_create(conn->session, query, cursor->cxt);
 	cursor->scan->timing = timing;
 	return cursor;
+}
+
+/* Write to the log who has read what; see the setting log_access. */
+static void
+log_access(const SyCursor *cursor)
+{
+	const SyTable *table = cursor->scan->query->table;
+
+	ereport(LOG,
+			(errmsg("access: role \"%s\", source \"%s\", relation \"%s.%s\", read, %lld rows",
+					GetUserNameFromId(table->source->userid, false), table->source->name,
+					table->schema, table->name, (long long) cursor->scan->stats.rows),
+			 errhidestmt(true)));
 }
 
 /*
@@ -65,6 +83,8 @@ sy_cursor_close(SyCursor *cursor)
 {
 	SyConn	   *conn = cursor->conn;
 
+	if (sy_log_access == SY_LOG_ACCESS_ALL)
+		log_access(cursor);
 	sy_guard_release(cursor->guard);
 	sy_conn_settle(conn);
 	CHECK_FOR_INTERRUPTS();
@@ -109,14 +129,28 @@ sy_cursor_try_start(SyCursor *cursor)
 		log_query(cursor);
 	sy_error_clear(&err);
 	cursor->starting = true;
+	cursor->conn->call = &cursor->call;
 	cursor->state = SY_FAILED;
 	cursor->state = resume ? driver->scan_start_more(cursor->scan, &err) :
 		driver->scan_start(cursor->scan, &err);
 	if (cursor->state == SY_FAILED)
+	{
+		sy_conn_failed(cursor->conn, &err);
 		sy_conn_throw(&err);
+	}
 
 	error_context_stack = context.previous;
 	return cursor->state;
+}
+
+/* The first batch is there, or nothing is. */
+static void
+answered(SyCursor *cursor)
+{
+	const SySource *source = cursor->scan->query->table->source;
+
+	sy_admit_success(&cursor->call, source->name, &source->limits);
+	cursor->answered = true;
 }
 
 /* One step towards the next row, failures included. */
@@ -132,8 +166,13 @@ next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
 
 	err->cls = SY_ERROR_NONE;
 	cursor->starting = false;
+	cursor->conn->call = &cursor->call;
 	cursor->state = SY_FAILED;
 	cursor->state = cursor->conn->driver->scan_next(cursor->scan, values, nulls, err);
+	if (cursor->state == SY_FAILED)
+		sy_conn_failed(cursor->conn, err);
+	else if (cursor->state != SY_BLOCKED && unlikely(!cursor->answered))
+		answered(cursor);
 
 	error_context_stack = context.previous;
 	return cursor->state;
@@ -239,6 +278,7 @@ sy_cursor_wait_any(SyCursor **cursors, int ncursors)
 		for (int i = 0; i < ncursors; i++)
 		{
 			cursors[i]->conn->waiting = false;
+			sy_conn_interrupted(cursors[i]->conn);
 			cursors[i]->conn->driver->abandon(cursors[i]->conn->session);
 		}
 		PG_RE_THROW();

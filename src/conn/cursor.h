@@ -32,13 +32,16 @@ struct SyCursor
 	dlist_node	node;			/* in conn->cursors */
 	SyConn	   *conn;
 	SyScan	   *scan;
-	MemoryContext cxt;			/* of the scan and of this struct */
+	MemoryContext cxt;			/* of the scan */
 	SyGuard    *guard;			/* closes it with its owner's context */
 	ResourceOwner resowner;		/* of who opened it; its abort closes it too */
 	SyProgress	state;			/* what the last call returned */
 	bool		starting;		/* that call was a start */
+	bool		answered;		/* the first batch has come */
 	SyDrain		drain;
 	void	   *owner;
+	SyCall		call;			/* from its opening to its end: what is read
+								 * again over the same session is no new one */
 };
 
 /*

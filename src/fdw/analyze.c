@@ -131,8 +131,8 @@ ask_estimate(const SyTable *table)
 
 	memset(&estimate, 0, sizeof(estimate));
 	sy_error_clear(&err);
-	if (!table->source->driver->estimate(session, table, &estimate, &err))
-		sy_conn_throw(&err);
+	(void) table->source->driver->estimate(session, table, &estimate, &err);
+	sy_conn_done(session, &err);
 	MemoryContextDelete(cxt);
 	return estimate;
 }

@@ -167,8 +167,7 @@ syImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverid)
 
 	sy_error_clear(&err);
 	tables = source->driver->import(session, &request, &err);
-	if (err.cls != SY_ERROR_NONE)
-		sy_conn_throw(&err);
+	sy_conn_done(session, &err);
 
 	foreach(lc, tables)
 	{

@@ -273,23 +273,36 @@ sy_breaker_admit(SyBreaker *breaker, const SyLimits *limits, const SyInstant *no
 	return breaker->state == SY_BREAKER_CLOSED ? SY_ADMISSION_WAIT : SY_ADMISSION_REFUSED;
 }
 
-/* Take a lease back; false if it is no more. */
+/* The lease with a number, or NULL if it was taken back. */
+static SyLease *
+find_lease(SyBreaker *breaker, uint32 id)
+{
+	for (int i = 0; i < SY_BREAKER_MAX_TRIALS; i++)
+		if (breaker->leases[i].owner >= 0 && breaker->leases[i].id == id)
+			return &breaker->leases[i];
+	return NULL;
+}
+
+/* A call with a lease was given up; see breaker.h. */
+void
+sy_breaker_give_back(SyBreaker *breaker, uint32 id)
+{
+	SyLease    *lease = find_lease(breaker, id);
+
+	if (lease != NULL)
+		lease->owner = -1;
+}
+
+/* Take a lease back; false if it is no more, or too old. */
 static bool
 take_lease(SyBreaker *breaker, uint32 id, const SyInstant *now)
 {
-	for (int i = 0; i < SY_BREAKER_MAX_TRIALS; i++)
-	{
-		SyLease    *lease = &breaker->leases[i];
+	SyLease    *lease = find_lease(breaker, id);
+	bool		in_time = lease != NULL && is_out(lease, now);
 
-		if (lease->owner >= 0 && lease->id == id)
-		{
-			bool		in_time = is_out(lease, now);
-
-			lease->owner = -1;
-			return in_time;
-		}
-	}
-	return false;
+	if (lease != NULL)
+		lease->owner = -1;
+	return in_time;
 }
 
 /* A call or a probe failed in the present generation. */

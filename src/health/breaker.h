@@ -182,6 +182,9 @@ extern SyVerdict sy_breaker_probed(SyBreaker *breaker, const SyLimits *limits,
 								   SyOutcome outcome, const SyWindow *window,
 								   SyBreakerChanges *changes);
 
+/* A call with a lease was given up, and says nothing about the source. */
+extern void sy_breaker_give_back(SyBreaker *breaker, uint32 lease);
+
 /*
  * An administrator's word: TRIP, DRAIN or RESET.  "duration_ms" ends a TRIP,
  * 0 does not.  The generation changes even if the state does not, so that

@@ -8,9 +8,9 @@
  * slot, the slot is private to the backend; all functions work the same then,
  * but what they tell and bound is this backend alone.
  *
- * A query's way: sy_seat_open() when a remote session is made;
+ * A query's way: sy_seat_open() for a remote session that is to be made;
  * sy_seat_use() at its first use in a transaction, which takes a permit of
- * the pool; sy_admit_call() before each call, which asks the breaker;
+ * the pool; sy_seat_connected() when it was made; sy_admit_call() before each call, which asks the breaker;
  * sy_admit_success(), sy_admit_failure() or sy_admit_forget() when the first
  * batch or an error has arrived; sy_seat_release() at the transaction's
  * end.  What was admitted is never asked again.
@@ -95,8 +95,8 @@ extern SySlotName *sy_slot_list(int *count);
 
 /*
  * A call that was admitted.  Part of a struct of the caller's that must not
- * move; zeroed, it is no call.  It is ended exactly once; ending no call does
- * nothing.
+ * move; zeroed, it is no call.  It is ended by sy_admit_failure(),
+ * sy_admit_silence() or sy_admit_forget(); ending no call does nothing.
  */
 typedef struct SyCall
 {
@@ -104,6 +104,7 @@ typedef struct SyCall
 	uint32		incarnation;	/* of the slot */
 	uint32		generation;		/* of the breaker's state */
 	uint32		lease;			/* of a trial call; 0: it is none */
+	bool		answered;		/* sy_admit_success() was called */
 	int64		began_us;		/* monotonic */
 	dlist_node	node;			/* among this backend's leases, if it has one */
 } SyCall;
@@ -117,7 +118,10 @@ typedef struct SyCall
 extern void sy_admit_call(SySlot *slot, const char *name, const SyLimits *limits,
 						  bool in_transaction, SyCall *call);
 
-/* The first batch, or the end, has arrived. */
+/*
+ * The first batch has arrived, or the end of an empty result.  Later batches
+ * may still fail; once they are not read any more the call is forgotten.
+ */
 extern void sy_admit_success(SyCall *call, const char *name, const SyLimits *limits);
 
 /*
@@ -155,21 +159,25 @@ typedef enum SySeatState
 } SySeatState;
 
 /*
- * Announce a session that is being opened for "userid"; allocated in
+ * A place for a session with the source, not open yet; allocated in
  * TopMemoryContext, throws for want of memory only.  Given back by
- * sy_seat_close(), or by the end of the backend.
+ * sy_seat_close(), with its permit, or by the end of the backend.
  */
 extern SySeat *sy_seat_open(SySlot *slot, Oid userid);
 extern void sy_seat_close(SySeat *seat);
 
+/* The session is open now: count and show it. */
+extern void sy_seat_connected(SySeat *seat);
+
 /*
- * The session's first use in a transaction: take a permit, of which there are
- * pool_size + max_overflow in the cluster.  With "wait", waits pool_timeout
- * at most, then throws 53300; serves interrupts.  Without, returns false at
- * once if there is none.  Does nothing if the session has a permit.
+ * The session's first use in a transaction, before it is opened: take a
+ * permit, of which there are pool_size + max_overflow in the cluster.  With
+ * "wait", waits pool_timeout at most, then throws 53300; serves interrupts.
+ * False: there is none and it was not to wait, or while it waited the breaker
+ * began to refuse calls, which sy_admit_call() will tell.
  *
- * Parallel workers take none: their leader has one.  Private slots have no
- * permits.
+ * Does nothing if the session has a permit.  Parallel workers take none:
+ * their leader has one.  Private slots have no permits.
  */
 extern bool sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, bool wait);
 
@@ -178,6 +186,9 @@ extern bool sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, 
  * closed now: more than pool_size are open, or the source is drained.
  */
 extern bool sy_seat_release(SySeat *seat, const SyLimits *limits);
+
+/* Does the present transaction of this backend hold a permit for the source? */
+extern bool sy_seat_in_use(const SySlot *slot);
 
 /* What the session is doing; ACTIVE also counts a call. */
 extern void sy_seat_set_state(SySeat *seat, SySeatState state);
@@ -211,7 +222,9 @@ typedef struct SySample
 /* What a probe has learned. */
 typedef struct SyProbe
 {
-	const SyError *err;			/* NULL: the source answered */
+	const SyError *err;			/* NULL: the source answered.  No answer within
+								 * probe_timeout is SY_ERROR_SOURCE; other
+								 * classes show, but count for nothing */
 	double		round_trip_ms;
 	const char *server_version; /* the rest: valid if it answered; "": unknown */
 	const char *database;
@@ -381,11 +394,12 @@ typedef struct SyDatabase
 	int			prober_pid;		/* 0: none runs */
 	int64		withdrawn_until_us; /* monotonic: no prober may be started
 									 * before; 0: it may */
+	uint64		told;			/* event up to which listeners were told */
 } SyDatabase;
 
 /*
  * This database has (or may have) sources.  Sets the launcher's latch if that
- * is news.  Costs nothing from the second call of a backend on.
+ * is news.
  */
 extern void sy_database_register(Oid dboid);
 
@@ -405,6 +419,9 @@ extern void sy_database_unregister(Oid dboid);
  */
 extern bool sy_database_attach(Oid dboid, Latch *latch);
 extern void sy_database_detach(void);
+
+/* The prober has told listeners of all events up to this one. */
+extern void sy_database_set_told(uint64 id);
 
 /*
  * DROP DATABASE and the like: no prober may be there for "ms".  Wakes the
