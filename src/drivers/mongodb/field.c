@@ -32,6 +32,18 @@ mongo_server_text(const char *utf8)
 	return pg_any_to_server(utf8, strlen(utf8), PG_UTF8);
 }
 
+/* Does mongo_server_text() take this text, whose validity is not known? */
+bool
+mongo_representable(const char *utf8)
+{
+	Datum		text;
+	SyProblem	problem;
+
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		return pg_encoding_verifymbstr(PG_UTF8, utf8, strlen(utf8)) == (int) strlen(utf8);
+	return sy_value_from_utf8(NULL, SY_TYPE_TEXT, utf8, strlen(utf8), &text, &problem);
+}
+
 /* Is the column the whole document? */
 bool
 mongo_field_is_whole(const SyColumn *column)

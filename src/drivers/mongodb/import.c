@@ -339,6 +339,19 @@ import_collection(SySession *session, const SyImport *request, const Found *foun
 	return table;
 }
 
+/* Say that some collections have names that no table can have here. */
+static void
+report_left_out(const SySource *source, int count)
+{
+	if (count > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg_plural("%d collection of source \"%s\" is left out",
+							   "%d collections of source \"%s\" are left out",
+							   count, count, source->name),
+				 errdetail("The database's encoding cannot represent the name.")));
+}
+
 /* The member of the driver table, see source/driver.h. */
 List *
 mongo_import(SySession *session, const SyImport *request, SyError *err)
@@ -346,17 +359,20 @@ mongo_import(SySession *session, const SyImport *request, SyError *err)
 	List	   *tables = NIL;
 	List	   *collections = list_collections(session, err);
 	const char *database;
+	int			left_out = 0;
 	ListCell   *cell;
 
 	if (err->cls != SY_ERROR_NONE)
 		return NIL;
 	database = mongo_session_database(session);
-	if (strcmp(request->remote_schema, database) != 0)
+	if (strcmp(mongo_utf8(request->remote_schema), database) != 0)
 	{
 		sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_FDW_SCHEMA_NOT_FOUND,
 					 "remote schema \"%s\" is not the database of server \"%s\"",
 					 request->remote_schema, session->source->name);
-		sy_error_hint(err, "The remote schema is the database's name, \"%s\".", database);
+		if (mongo_representable(database))
+			sy_error_hint(err, "The remote schema is the database's name, \"%s\".",
+						  mongo_server_text(database));
 		return NIL;
 	}
 	foreach(cell, collections)
@@ -364,6 +380,11 @@ mongo_import(SySession *session, const SyImport *request, SyError *err)
 		const Found *found = (const Found *) lfirst(cell);
 		SyImportTable *table;
 
+		if (!mongo_representable(found->name))
+		{
+			left_out += request->limit_to ? 0 : 1;
+			continue;
+		}
 		if (!is_wanted(request, mongo_server_text(found->name)))
 			continue;
 		table = import_collection(session, request, found, err);
@@ -371,6 +392,7 @@ mongo_import(SySession *session, const SyImport *request, SyError *err)
 			return NIL;
 		tables = lappend(tables, table);
 	}
+	report_left_out(session->source, left_out);
 	return tables;
 }
 

@@ -409,7 +409,7 @@ has_plain_names(const ShapeField *field)
 		const char *name = ((const ShapeField *) lfirst(cell))->name;
 
 		if (name[0] == '\0' || strchr(name, '.') != NULL ||
-			pg_encoding_verifymbstr(PG_UTF8, name, strlen(name)) != (int) strlen(name))
+			!mongo_representable(name))
 			return false;
 	}
 	return true;
@@ -506,6 +506,9 @@ add_columns(ShapeWalk *walk, const ShapeField *parent, const char *prefix)
 		else if (pg_encoding_verifymbstr(PG_UTF8, field->name, length) != length)
 			walk->notices = lappend(walk->notices,
 									pstrdup("a field whose name is not valid UTF-8 is left out"));
+		else if (!mongo_representable(field->name))
+			walk->notices = lappend(walk->notices,
+									pstrdup("a field whose name the database's encoding cannot represent is left out"));
 		else
 			add_field(walk, field, field->name, true);
 	}

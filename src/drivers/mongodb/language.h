@@ -67,6 +67,7 @@ extern bool mongo_item_write(const MongoItem *document, bson_t *out);
 
 extern const char *mongo_utf8(const char *text);
 extern const char *mongo_server_text(const char *utf8);
+extern bool mongo_representable(const char *utf8);
 extern bool mongo_field_is_whole(const SyColumn *column);
 extern List *mongo_field_steps(const SyColumn *column);
 extern const char *mongo_field_address(const SyColumn *column);
