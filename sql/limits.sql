@@ -34,9 +34,22 @@ CREATE SEQUENCE s;
 SELECT nextval('s') FROM t ORDER BY id LIMIT 1 OFFSET 2;
 SELECT id || '!' FROM t ORDER BY id LIMIT 2;
 
--- A scan that never ran is shown with its filter.
-EXPLAIN (ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-SELECT v FROM t WHERE id = 3 AND (SELECT count(*) FROM t) > 4;
+-- A scan that never ran is shown with its filter; other lines differ between
+-- versions.
+CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		IF line ~ '(never executed|Remote)' THEN
+			RETURN NEXT btrim(line);
+		END IF;
+	END LOOP;
+END
+$$;
+\pset format unaligned
+SELECT scans('SELECT v FROM t WHERE id = 3 AND (SELECT count(*) FROM t) > 4');
+\pset format aligned
 
 SET client_min_messages = warning;
 DROP SCHEMA limits CASCADE;

@@ -318,6 +318,12 @@ sub kill
 		{
 			Time::HiRes::sleep(0.02) while -d "/proc/$pid" && PostgreSQL::Test::Utils::slurp_file("/proc/$pid/stat") !~ /\) Z/;
 		}
+		elsif ($signal eq 'STOP')
+		{
+			# Its threads stop one by one.
+			Time::HiRes::sleep(0.002)
+			  while grep { (eval { PostgreSQL::Test::Utils::slurp_file($_) } // '') =~ /\) [^T]/ } glob "/proc/$pid/task/*/stat";
+		}
 	}
 	return;
 }
