@@ -333,7 +333,7 @@ mongo_probe_open_cursor(MongoSession *session)
 	BSON_APPEND_BOOL(command, "nameOnly", true);
 	BSON_APPEND_DOCUMENT_BEGIN(command, "filter", &filter);
 	BSON_APPEND_DOCUMENT_BEGIN(&filter, "type", &type);
-	BSON_APPEND_ARRAY_BEGIN(&type, "$in", &words);
+	mongo_array_begin(&type, "$in", &words);
 	BSON_APPEND_UTF8(&words, "0", "collection");
 	BSON_APPEND_UTF8(&words, "1", "timeseries");
 	bson_append_array_end(&type, &words);
