@@ -7,6 +7,7 @@
 #	PG_CONFIG	of the PostgreSQL to build against
 #	SY_KEEP		if not empty, the private directory is left behind
 # and that scripts set for one another:
+#	SY_AS_USER	options of runuser for the unprivileged user, as groups
 #	SY_BUILD	another folder than build
 #	SY_POSTGRES	a program that start_cluster runs in place of postgres
 #	SY_PGOPTIONS	further PGOPTIONS for the sessions of the tests
@@ -36,7 +37,8 @@ die()
 as_user()
 {
 	if [ "$(id -u)" = 0 ]; then
-		(cd "$SY_TMP" && HOME=$SY_TMP exec runuser -u postgres -- "$@")
+		# shellcheck disable=SC2086
+		(cd "$SY_TMP" && HOME=$SY_TMP exec runuser -u postgres ${SY_AS_USER:-} -- "$@")
 	else
 		"$@"
 	fi

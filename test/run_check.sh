@@ -182,6 +182,17 @@ db.executescript('PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY 
 	chmod 644 "$SY_FOREIGN_WAL"
 fi
 
+# Somebody who runs Python as another user, who shares the group nogroup with
+# the tests' user, and a directory for their files.
+if [ "$(id -u)" = 0 ]; then
+	mkdir -m 1777 "$SY_TMP/owners"
+	"$SY_PYTHON" "$SY_TMP/tree/test/owner.py" "$SY_TMP/owners/socket" postgres nobody &
+	say $! >"$SY_TMP/owners/helper.pid"
+	disown
+	export SY_OWNERS=$SY_TMP/owners
+	SY_AS_USER="-g postgres -G nogroup"
+fi
+
 # A name server that never answers.
 if [ "$(id -u)" = 0 ]; then
 	mkdir "$SY_TMP/deaf"

@@ -32,6 +32,9 @@
 
 #define TABLESPACES_DIRECTORY "pg_tblspc"
 
+/* Room for the name of a file beside the database. */
+#define BESIDE_SIZE			(MAXPGPATH + 16)
+
 /* Offsets in the header of a database file. */
 #define HEADER_VERSIONS		18	/* two bytes: 2 is WAL */
 #define HEADER_CHANGES		24	/* four bytes: the change counter */
@@ -194,6 +197,7 @@ take_stat(SqliteFile *file, const struct stat *st)
 	file->device = st->st_dev;
 	file->inode = st->st_ino;
 	file->owner = st->st_uid;
+	file->gid = st->st_gid;
 	file->mode = st->st_mode;
 	file->size = st->st_size;
 	file->modified = st->st_mtim;
@@ -293,58 +297,203 @@ is_member(uid_t uid, gid_t gid)
 }
 
 /*
- * Would the file's owner be able to write files that we create beside it?
- * They get the mode of the database file, our user, and the group of the
- * directory if that is setgid, else ours.
+ * Will others miss files that we create beside this one?  Those get our user,
+ * the mode of the database file, and the group of the directory if that is
+ * setgid, else ours.  So its owner must be one of that group, and its group
+ * must be that one, if it may write.
  */
 static bool
-owner_could_write(const SqliteFile *file, const struct stat *directory)
+others_could_write(const SqliteFile *file, const struct stat *directory)
 {
 	gid_t		gid = (directory->st_mode & S_ISGID) ? directory->st_gid : getegid();
+	bool		by_group = (file->mode & S_IWGRP) != 0;
 
 	if (file->mode & S_IWOTH)
 		return true;
-	return (file->mode & S_IWGRP) != 0 && is_member(file->owner, gid);
+	if (file->owner != geteuid() && !(by_group && is_member(file->owner, gid)))
+		return false;
+	return !by_group || file->gid == gid;
+}
+
+/* Do users other than ours write the file? */
+bool
+sqlite_file_is_foreign(const SqliteFile *file)
+{
+	return file->owner != geteuid() ||
+		((file->mode & S_IWGRP) && !(file->mode & S_IWOTH) && file->gid != getegid());
+}
+
+/* The name of a file beside the database. */
+static void
+name_beside(const SqliteFile *file, const char *suffix, char name[BESIDE_SIZE])
+{
+	snprintf(name, BESIDE_SIZE, "%s%s", file->path, suffix);
+}
+
+/*
+ * Are the files beside the database regular ones, if they are there at all?
+ * To open a FIFO would wait for its writer, where no interrupt is served.
+ */
+static bool
+is_regular_beside(const SqliteFile *file, const char *source, SyError *err)
+{
+	static const char *const suffixes[] = {"-journal", "-wal", "-shm"};
+	char		name[BESIDE_SIZE];
+	struct stat st;
+
+	for (int i = 0; i < (int) lengthof(suffixes); i++)
+	{
+		name_beside(file, suffixes[i], name);
+		if (lstat(name, &st) != 0 || S_ISREG(st.st_mode))
+			continue;
+		sy_error_set(err, SY_ERROR_SOURCE, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+					 "could not open file \"%s\" of source \"%s\"", file->path, source);
+		sy_error_detail(err, "\"%s\" is not a regular file.", name);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Are there changes that reading the file alone would miss: a write-ahead log,
+ * or a rollback journal whose program died?
+ */
+static bool
+is_complete(const SqliteFile *file)
+{
+	char		name[BESIDE_SIZE];
+	struct stat st;
+	char		first = 0;
+	int			fd;
+
+	name_beside(file, "-wal", name);
+	if (stat(name, &st) == 0 && st.st_size > 0)
+		return false;
+	name_beside(file, "-journal", name);
+	if (stat(name, &st) != 0 || st.st_size == 0)
+		return true;
+
+	/* A journal that is over begins with zeros.  It is locked by nobody. */
+	fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &first, 1) != 1)
+		first = 0;
+	(void) close(fd);
+	return first == 0;
+}
+
+/*
+ * What must hold of the files beside a database before it is opened.  False:
+ * "err" says what is wrong.
+ */
+bool
+sqlite_file_beside(const SqliteSession *session, SyError *err)
+{
+	const SqliteFile *file = &session->file;
+	const char *source = session->base.source->name;
+
+	if (!is_regular_beside(file, source, err))
+		return false;
+	if (!session->immutable || is_complete(file))
+		return true;
+	sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 "cannot read file \"%s\" of source \"%s\" as immutable", file->path, source);
+	sy_error_detail(err, "Its write-ahead log or rollback journal has changes that are not in the file yet.");
+	sy_error_hint(err, "Open the file once with a program that may write it, so that they are taken over, or drop the option \"immutable\".");
+	return false;
+}
+
+/*
+ * Hold the lock of a reader, so that no other program removes -wal and -shm as
+ * the last one that closes the file; they may be looked at then.  *taken: it
+ * was not held before.  False: somebody writes.
+ */
+static bool
+hold_shared(SqliteSession *session, bool *taken)
+{
+	sqlite3_file *handle = NULL;
+	int			state = SQLITE_LOCK_NONE;
+
+	*taken = false;
+	if (sqlite3_file_control(session->db, "main", SQLITE_FCNTL_FILE_POINTER, &handle) != SQLITE_OK ||
+		handle == NULL || handle->pMethods == NULL)
+		return true;
+	(void) handle->pMethods->xFileControl(handle, SQLITE_FCNTL_LOCKSTATE, &state);
+	if (state != SQLITE_LOCK_NONE)
+		return true;
+	*taken = handle->pMethods->xLock(handle, SQLITE_LOCK_SHARED) == SQLITE_OK;
+	return *taken;
+}
+
+/* Give up the lock that hold_shared() took. */
+static void
+release_shared(SqliteSession *session)
+{
+	sqlite3_file *handle = NULL;
+
+	if (sqlite3_file_control(session->db, "main", SQLITE_FCNTL_FILE_POINTER, &handle) == SQLITE_OK &&
+		handle != NULL && handle->pMethods != NULL)
+		(void) handle->pMethods->xUnlock(handle, SQLITE_LOCK_NONE);
+}
+
+/* Would a reader in WAL mode leave nothing that others could not write? */
+static bool
+leaves_nothing(const SqliteFile *file)
+{
+	char		name[BESIDE_SIZE];
+	char		directory[MAXPGPATH];
+	struct stat st;
+
+	name_beside(file, "-shm", name);
+	if (stat(name, &st) == 0)
+	{
+		name_beside(file, "-wal", name);
+		if (stat(name, &st) == 0)
+			return true;
+	}
+	strlcpy(directory, file->path, sizeof(directory));
+	*strrchr(directory, '/') = '\0';
+	return stat(directory[0] ? directory : "/", &st) == 0 &&
+		faccessat(AT_FDCWD, directory[0] ? directory : "/", W_OK, AT_EACCESS) == 0 &&
+		others_could_write(file, &st);
 }
 
 /*
  * May SQLite touch the file now?
  *
  * A reader of a WAL database creates -wal and -shm if they are not there.  If
- * the file belongs to another OS user they would be ours, and the owner's own
- * programs could never write again; so that is refused before it happens.
+ * other OS users write the file, these would be ours, and their programs could
+ * never write again; so that is refused before it happens.  False: "err" says
+ * why; 55P03 if another program holds a lock.
  */
 bool
 sqlite_file_readable(SqliteSession *session, SyError *err)
 {
 	const SqliteFile *file = &session->file;
-	char		name[MAXPGPATH + 8];
-	char		directory[MAXPGPATH];
-	struct stat st;
+	const char *source = session->base.source->name;
 	unsigned char versions[2];
+	bool		taken;
 
-	if (!session->foreign || session->immutable ||
-		!read_header(session, versions, sizeof(versions), HEADER_VERSIONS) ||
-		(versions[0] != 2 && versions[1] != 2))
+	if (!session->foreign || session->immutable)
 		return true;
-	snprintf(name, sizeof(name), "%s-shm", file->path);
-	if (stat(name, &st) == 0)
+	if (!is_regular_beside(file, source, err))
+		return false;
+	if (!hold_shared(session, &taken))
 	{
-		snprintf(name, sizeof(name), "%s-wal", file->path);
-		if (stat(name, &st) == 0)
-			return true;
+		sy_error_set(err, SY_ERROR_OVERLOAD, ERRCODE_LOCK_NOT_AVAILABLE,
+					 "could not read from source \"%s\": the file is locked", source);
+		return false;
 	}
-	strlcpy(directory, file->path, sizeof(directory));
-	*strrchr(directory, '/') = '\0';
-	if (stat(directory[0] ? directory : "/", &st) == 0 &&
-		faccessat(AT_FDCWD, directory[0] ? directory : "/", W_OK, AT_EACCESS) == 0 &&
-		owner_could_write(file, &st))
-		return true;
+	if (!read_header(session, versions, sizeof(versions), HEADER_VERSIONS) ||
+		(versions[0] != 2 && versions[1] != 2) || leaves_nothing(file))
+		return true;			/* SQLite takes over the lock */
+	if (taken)
+		release_shared(session);
 
 	sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-				 "cannot read file \"%s\" of source \"%s\" in WAL mode",
-				 file->path, session->base.source->name);
-	sy_error_detail(err, "The file belongs to another operating system user, and reading it would leave files beside it that this user could not write.");
+				 "cannot read file \"%s\" of source \"%s\" in WAL mode", file->path, source);
+	sy_error_detail(err, "Other operating system users write the file, and reading it would leave files beside it that they could not write.");
 	sy_error_hint(err, "Share it by a group (directory setgid and writable, file mode 0660, both users members), or use read_only and immutable if nobody writes it, or set its journal_mode to DELETE.");
 	return false;
 }
@@ -357,7 +506,6 @@ bool
 sqlite_file_unchanged(SqliteSession *session, SyError *err)
 {
 	struct stat st;
-
 	unsigned char changes[sizeof(session->changes)];
 
 	if (!session->immutable)
@@ -370,7 +518,7 @@ sqlite_file_unchanged(SqliteSession *session, SyError *err)
 	}
 	else if (!read_header(session, changes, sizeof(changes), HEADER_CHANGES))
 		session->changed = true;
-	if (!session->changed &&
+	if (!session->changed && is_complete(&session->file) &&
 		memcmp(changes, session->changes, sizeof(changes)) == 0 && stat(session->file.path, &st) == 0 &&
 		st.st_dev == session->file.device && st.st_ino == session->file.inode &&
 		st.st_size == session->file.size &&

@@ -290,7 +290,9 @@ sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err)
 	session->busy_timeout_ms = busy_timeout_ms(source);
 	if (!sqlite_file_locate(source, &session->file, err))
 		return NULL;
-	session->foreign = session->file.owner != geteuid();
+	if (!sqlite_file_beside(session, err))
+		return NULL;
+	session->foreign = sqlite_file_is_foreign(&session->file);
 	if (!initialize_library())
 	{
 		sy_error_set(err, SY_ERROR_OVERLOAD, ERRCODE_SYSTEM_ERROR,
@@ -558,7 +560,7 @@ sqlite_session_snapshot(SqliteSession *session, SyError *err)
 	if (session->in_transaction)
 		return SY_DONE;
 	if (!sqlite_file_readable(session, err))
-		return SY_FAILED;
+		return err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ? plan_next_try(session, err) : SY_FAILED;
 	if (run_simple(session, "BEGIN", NULL, err) != SQLITE_DONE)
 		return SY_FAILED;
 

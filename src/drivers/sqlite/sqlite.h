@@ -53,6 +53,7 @@ typedef struct SqliteFile
 	dev_t		device;
 	ino_t		inode;
 	uid_t		owner;
+	gid_t		gid;
 	mode_t		mode;
 	off_t		size;
 	struct timespec modified;
@@ -97,7 +98,7 @@ typedef struct SqliteSession
 	sqlite3    *db;
 	SqliteFile	file;
 	bool		immutable;
-	bool		foreign;		/* the file belongs to another OS user */
+	bool		foreign;		/* other OS users write the file, too */
 	bool		encoding_known;
 	bool		utf16;			/* text is stored as UTF-16 */
 	bool		changed;		/* an immutable file was seen to change */
@@ -240,6 +241,8 @@ extern bool sqlite_option_bool(const SyOptions *options, const char *name);
 
 /* file.c */
 extern bool sqlite_file_locate(const SySource *source, SqliteFile *file, SyError *err);
+extern bool sqlite_file_is_foreign(const SqliteFile *file);
+extern bool sqlite_file_beside(const SqliteSession *session, SyError *err);
 extern bool sqlite_file_same(const SqliteSession *session);
 extern bool sqlite_file_readable(SqliteSession *session, SyError *err);
 extern bool sqlite_file_unchanged(SqliteSession *session, SyError *err);

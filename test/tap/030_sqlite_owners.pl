@@ -1,0 +1,242 @@
+# SQLite files of another operating system user: whatever the journal mode, the
+# rights of directory and file, and whether the owner is there, our reading
+# gives the right rows or a clear error, and afterwards the owner's programs
+# can read and write as before.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+use Switchyard;
+use Switchyard::Owner;
+
+if (!$ENV{SY_OWNERS})
+{
+	fail('there is another operating system user (this test needs to be started by root)');
+	done_testing();
+	exit;
+}
+
+my $base = $ENV{SY_OWNERS};
+my $owner = Switchyard::Owner->new;
+my $node = new_node('main');
+
+# The cases are named by directory, file rights, journal mode and state.
+my %directories = (
+	closed => '0o700',
+	readable => '0o755',
+	open => '0o777',
+	group => '0o2770');
+my %files = (private => '0o600', readable => '0o644', group => '0o660', open => '0o666');
+my @journals = qw(delete truncate persist wal);
+my %states = (
+	rollback => [qw(away running hot)],
+	wal => [qw(away running left only_wal only_shm)]);
+
+$owner->eval(q{
+import os, shutil, sqlite3, subprocess, sys
+
+held = {}
+
+def connect(path):
+	return sqlite3.connect(path, isolation_level=None, timeout=0.3)
+
+# What a program leaves that dies in the middle.
+def die_with(path, program):
+	subprocess.run([sys.executable, "-c", "import os, sqlite3\ndb = sqlite3.connect(%r, isolation_level=None)\n%s\nos._exit(0)" % (path, program)], check=True)
+
+def make(folder, mode, rights, journal, state):
+	os.mkdir(folder)
+	path = folder + "/f.db"
+	db = connect(path)
+	db.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+	db.close()
+	os.chmod(path, rights)
+	os.chmod(folder, mode)
+	db = connect(path)
+	db.execute("PRAGMA journal_mode = " + journal)
+	db.execute("INSERT INTO t VALUES (3, 'three')")
+	if state == "running":
+		held[path] = db
+		return
+	db.close()
+	if state == "hot":
+		die_with(path, "db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN'); db.execute('UPDATE t SET v = 1'); "
+			"db.execute('CREATE TABLE big AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i, zeroblob(300) FROM n')")
+	elif state != "away":
+		die_with(path, "db.execute('PRAGMA wal_autocheckpoint = 0'); db.execute('INSERT INTO t VALUES (4, 4)')")
+		if state == "only_wal":
+			os.remove(path + "-shm")
+		elif state == "only_shm":
+			db = connect(path)
+			db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+			shutil.copy(path + "-shm", folder + "/kept")
+			shutil.copymode(path + "-shm", folder + "/kept")
+			db.close()
+			os.rename(folder + "/kept", path + "-shm")
+
+# Can the owner do what it could before, in a new program and an old one?
+def check(path, value):
+	for db in [held[path]] if path in held else []:
+		db.execute("INSERT INTO t VALUES (?, ?)", (value + 1, "old"))
+	db = connect(path)
+	count = db.execute("SELECT count(*) FROM t").fetchone()[0]
+	db.execute("INSERT INTO t VALUES (?, ?)", (value, "new"))
+	assert db.execute("SELECT count(*) FROM t").fetchone()[0] == count + 1
+	assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+	db.close()
+	print(count + 1)
+});
+
+# What must come of it: rows, or an SQLSTATE.
+sub expected
+{
+	my ($dir, $file, $journal, $state) = @_;
+
+	return '08001' if $dir eq 'closed' || $file eq 'private';
+	return '25006' if $state eq 'hot';
+	return 'rows' if $journal ne 'wal' || $state eq 'running' || $state eq 'left';
+	return 'rows' if $dir eq 'group' && ($file eq 'group' || $file eq 'open');
+	return 'rows' if $dir eq 'open' && $file eq 'open';
+	return '55000';
+}
+
+my %cases;
+foreach my $journal (@journals)
+{
+	foreach my $dir (sort keys %directories)
+	{
+		foreach my $file (sort keys %files)
+		{
+			foreach my $state (@{ $states{ $journal eq 'wal' ? 'wal' : 'rollback' } })
+			{
+				my $name = "${journal}_${dir}_${file}_$state";
+
+				$cases{$name} = [ $dir, $file, $journal, $state, "$base/$name/f.db" ];
+				$owner->eval("make('$base/$name', $directories{$dir}, $files{$file}, '$journal', '$state')");
+			}
+		}
+	}
+}
+$node->safe_psql('postgres', join '', map {
+	sqlite_server_sql($_, $cases{$_}[4], busy_timeout => '300ms')
+	  . "CREATE FOREIGN TABLE \"$_\" (id bigint, v text) SERVER \"$_\" OPTIONS (\"table\" 't');\n"
+} sort keys %cases);
+
+my $psql = background($node);
+my %rows;
+my ($right, $kept, $stayed) = (0, 0, 0);
+my $number = 100;
+foreach my $name (sort keys %cases)
+{
+	my ($dir, $file, $journal, $state, $path) = @{ $cases{$name} };
+	my $wanted = expected($dir, $file, $journal, $state);
+	my $out = $psql->query("SELECT count(*), min(v) FROM \"$name\"");
+	my $err = $psql->{stderr};
+
+	$psql->{stderr} = '';
+	if ($wanted eq 'rows')
+	{
+		my $count = $state =~ /left|only_wal/ || $state eq 'only_shm' ? 4 : 3;
+
+		$out eq "$count|" . ($count == 4 ? '4' : 'one') ? $right++ : fail("$name: rows") || diag("$out $err");
+	}
+	else
+	{
+		$err =~ /ERROR:  $wanted: .*HINT/s ? $right++ : fail("$name: $wanted") || diag("$out $err");
+	}
+	foreach my $round (1, 2)
+	{
+		my $count = eval { $owner->eval("check('$path', @{[ $number += 2 ]})") };
+
+		defined $count ? $kept++ : fail("$name: the owner can read and write while we have the file open") || diag($@);
+		$rows{$name} = $count;
+		next if $wanted ne 'rows' || !defined $count;
+		$out = $psql->query("SELECT count(*) FROM \"$name\"");
+		$out eq $count ? $stayed++ : fail("$name: and we see what the owner wrote") || diag("$out $count $psql->{stderr}");
+		$psql->{stderr} = '';
+	}
+}
+my $cases = keys %cases;
+is($right, $cases, "$cases cases: the right rows or the right error");
+is($kept, 2 * $cases, 'the owner reads and writes while our session is open');
+note "$stayed times read what the owner wrote";
+ok($stayed > 100, 'and is read afterwards');
+$psql->quit;
+
+# Our session is over: no files of ours must stand in the owner's way.
+$kept = 0;
+foreach my $name (sort keys %cases)
+{
+	my $path = $cases{$name}[4];
+
+	defined eval { $owner->eval("check('$path', @{[ $number += 2 ]})") } ? $kept++ : fail("$name: the owner, afterwards") || diag($@);
+}
+is($kept, $cases, 'and when it has ended');
+$kept = $owner->eval("for db in held.values():\n\tdb.close()\nheld.clear()");
+$kept = 0;
+foreach my $name (sort keys %cases)
+{
+	my $path = $cases{$name}[4];
+
+	defined eval { $owner->eval("check('$path', @{[ $number += 2 ]})") } ? $kept++ : fail("$name: the owner, begun anew") || diag($@);
+}
+is($kept, $cases, 'and when the owner has begun anew');
+
+# The owner comes and goes while we read: -wal and -shm must not become ours
+# when its last connection ends between our look at them and our reading.
+my $comes = "$base/comes_and_goes/f.db";
+
+$owner->eval("make('$base/comes_and_goes', 0o777, 0o644, 'wal', 'away')");
+$node->safe_psql('postgres', sqlite_server_sql('comes', $comes, busy_timeout => '5s')
+	  . q{CREATE FOREIGN TABLE comes (id bigint) SERVER comes OPTIONS ("table" 't');
+	CREATE TABLE seen (outcome text)});
+my $visitor = Switchyard::Owner->new;
+my $goes = background($node);
+$goes->query_until(qr/reading/, qq{\\echo reading
+	DO \$\$
+	DECLARE
+		until timestamptz := clock_timestamp() + '3 s';
+		tries int := 5000;
+	BEGIN
+		WHILE clock_timestamp() < until LOOP
+			BEGIN
+				PERFORM count(*) FROM comes;
+				INSERT INTO seen VALUES ('rows');
+			EXCEPTION WHEN object_not_in_prerequisite_state THEN
+				INSERT INTO seen VALUES ('55000');
+			END;
+			-- ends our session, too, so that each look begins anew
+			tries := tries + 1;
+			EXECUTE format('ALTER SERVER comes OPTIONS (SET busy_timeout %L)', tries || 'ms');
+			COMMIT;
+		END LOOP;
+	END \$\$;
+});
+$visitor->eval("import sqlite3, time\nuntil = time.time() + 3\nvisits = 0\nwhile time.time() < until:\n"
+	  . "\tdb = sqlite3.connect('$comes', isolation_level=None)\n\tdb.execute('INSERT INTO t (v) VALUES (1)')\n\tdb.close()\n\tvisits += 1\nprint(visits)");
+$goes->query('SELECT 1');
+note $node->safe_psql('postgres', 'SELECT outcome, count(*) FROM seen GROUP BY 1');
+is_deeply([ grep { (stat $_)[4] == $> } glob "$comes-*" ], [], 'nothing beside the file is ours when its owner comes and goes');
+$goes->quit;
+ok(defined eval { $owner->eval("check('$comes', 1000000)") }, 'and the owner reads and writes') or diag($@);
+
+# Our own file, which a group writes: its other members need -wal and -shm, too.
+my $shared = sqlite_file('shared', 'PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)');
+chown -1, scalar getgrnam('nogroup'), $shared or die "chown: $!";
+chmod 0660, $shared or die;
+$node->safe_psql('postgres', sqlite_server_sql('shared', $shared)
+	  . q{CREATE FOREIGN TABLE shared (id bigint) SERVER shared OPTIONS ("table" 't')});
+like(error_of($node, 'SELECT * FROM shared'), qr/ERROR:  55000/, 'a WAL file that a group writes is refused where the group would be locked out');
+is_deeply([ glob "$shared-*" ], [], 'and nothing is left beside it');
+my $folder = $shared =~ s{/[^/]*$}{}r;
+chown -1, scalar getgrnam('nogroup'), $folder or die;
+chmod 02775, $folder or die;
+is($node->safe_psql('postgres', 'SELECT * FROM shared'), '1', 'and read where the directory gives it to the group');
+
+unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
+$node->stop;
+done_testing();
