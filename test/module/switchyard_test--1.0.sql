@@ -34,3 +34,38 @@ CREATE FUNCTION switchyard_test.redact(value text)
     RETURNS text
     AS 'MODULE_PATHNAME', 'switchyard_test_redact'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- src/health/breaker.c: one breaker, its limits and its clock, per session.
+CREATE FUNCTION switchyard_test.breaker_new(unproven boolean DEFAULT false) RETURNS void
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_new' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_limits(breaker boolean DEFAULT true, failure_threshold integer DEFAULT 5,
+        failure_rate float8 DEFAULT 0.5, recovery_ms integer DEFAULT 300000, half_open_calls integer DEFAULT 3,
+        connect_ms integer DEFAULT 10000, query_ms integer DEFAULT 0) RETURNS void
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_limits' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_clock(us bigint, wall timestamptz DEFAULT '2026-01-01 00:00:00+00') RETURNS void
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_clock' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_tick() RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_tick' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_admit(owner integer DEFAULT 1, in_transaction boolean DEFAULT false) RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_admit' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_result(generation integer, lease integer, outcome text,
+        probe boolean DEFAULT false, calls bigint DEFAULT 0, errors bigint DEFAULT 0) RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_result' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_lease(owner integer DEFAULT 1) RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_lease' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_give_back(lease integer) RETURNS void
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_give_back' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_command(command text, duration_ms bigint DEFAULT 0) RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_command' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_show() RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_show' LANGUAGE C VOLATILE STRICT;
+CREATE FUNCTION switchyard_test.breaker_random(events bigint, seed bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_breaker_random' LANGUAGE C VOLATILE STRICT;
+
+-- src/health/stats.c: calls as "us s" (well) or "us f" (failed), no blank between.
+CREATE FUNCTION switchyard_test.stats_window(calls text, now bigint, since bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'switchyard_test_stats_window' LANGUAGE C VOLATILE STRICT;
+-- n calls in minute 1 and n in minute 2, of so many us each.
+CREATE FUNCTION switchyard_test.stats_percentile(n integer, first bigint, second bigint, minute integer, percentile float8)
+    RETURNS float8
+    AS 'MODULE_PATHNAME', 'switchyard_test_stats_percentile' LANGUAGE C VOLATILE STRICT;
