@@ -23,6 +23,7 @@
 #include "conn/conn.h"
 #include "health/health.h"
 #include "source/source.h"
+#include "worker/worker.h"
 
 SY_MODULE_MAGIC("switchyard");
 
@@ -45,4 +46,5 @@ _PG_init(void)
 	sy_guc_define();
 	sy_shmem_init();
 	sy_registry_init(&host);
+	sy_worker_init();
 }

@@ -32,6 +32,7 @@ typedef struct Watched
 
 #define MAX_KEPT	64
 
+static bool latch_was_set = false;	/* in the last wait */
 static WaitEventSet *kept_set = NULL;
 static Watched kept_items[MAX_KEPT];
 static int	kept_count = 0;
@@ -160,7 +161,10 @@ wait_once(SyWaitSpec *specs, int nspecs)
 	for (int i = 0; i < nevents; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)
+		{
 			ResetLatch(MyLatch);
+			latch_was_set = true;
+		}
 		else
 		{
 			mark_ready(specs, nspecs, &events[i]);
@@ -213,4 +217,17 @@ sy_wait_quietly(SyWaitSpec *spec)
 		if (wait_once(spec, 1))
 			return true;
 	}
+}
+
+/*
+ * Wait as sy_wait() does, but at most until the latch is set.  Returns whether
+ * it was; no interrupt is served.
+ */
+bool
+sy_wait_briefly(SyWaitSpec *specs, int nspecs)
+{
+	clear_ready(specs, nspecs);
+	latch_was_set = false;
+	(void) wait_once(specs, nspecs);
+	return latch_was_set;
 }

@@ -76,5 +76,6 @@ typedef struct SyWaitSpec
 
 extern void sy_wait(SyWaitSpec *specs, int nspecs);
 extern bool sy_wait_quietly(SyWaitSpec *spec);
+extern bool sy_wait_briefly(SyWaitSpec *specs, int nspecs);
 
 #endif							/* SY_WAIT_H */

@@ -35,6 +35,36 @@ CREATE FUNCTION switchyard_test.redact(value text)
     AS 'MODULE_PATHNAME', 'switchyard_test_redact'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- src/worker/schedule.c: sources and databases as arrays of their members.
+CREATE FUNCTION switchyard_test.schedule_due(due bigint[], busy boolean[], blocking boolean[], suspect boolean[], now bigint)
+    RETURNS integer[]
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_due'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION switchyard_test.schedule_next(due bigint[], busy boolean[], blocking boolean[], suspect boolean[])
+    RETURNS bigint
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_next'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION switchyard_test.schedule_is_suspect(ok boolean, took bigint)
+    RETURNS boolean
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_is_suspect'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION switchyard_test.schedule_limit(max_worker_processes integer)
+    RETURNS integer
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_limit'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION switchyard_test.schedule_takes_turns(databases integer, probers integer)
+    RETURNS boolean
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_takes_turns'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION switchyard_test.schedule_database(running boolean[], withdrawn boolean[], due bigint[], started bigint[], probers integer, now bigint)
+    RETURNS integer
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_database'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION switchyard_test.schedule_retry_ms(tries integer)
+    RETURNS integer
+    AS 'MODULE_PATHNAME', 'switchyard_test_schedule_retry_ms'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 -- src/health/breaker.c: one breaker, its limits and its clock, per session.
 CREATE FUNCTION switchyard_test.breaker_new(unproven boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'switchyard_test_breaker_new' LANGUAGE C VOLATILE STRICT;
