@@ -20,7 +20,7 @@ one line; it ends when standard input does.
     refuse          close, and accept no connection
     accept          accept again
     reset           set the counters to zero
-    stats           JSON: connections, requests, up, down (bytes), open
+    stats           JSON: attempts (refused ones, too), connections, requests, up, down (bytes), open
 """
 import asyncio
 import json
@@ -65,7 +65,7 @@ class Proxy:
 
     def reset(self):
         """Zero the counters."""
-        self.connections = self.requests = self.up = self.down = 0
+        self.attempts = self.connections = self.requests = self.up = self.down = 0
 
     def close_all(self):
         """Cut every connection, both sides."""
@@ -151,6 +151,7 @@ class Proxy:
 
     async def client(self, reader, writer):
         """One accepted connection, until either side ends it."""
+        self.attempts += 1
         if self.refusing:
             writer.transport.abort()
             return
@@ -192,8 +193,8 @@ class Proxy:
         elif command == "reset":
             self.reset()
         elif command == "stats":
-            return json.dumps({"connections": self.connections, "requests": self.requests, "up": self.up,
-                               "down": self.down, "open": len(self.writers) // 2})
+            return json.dumps({"attempts": self.attempts, "connections": self.connections,
+                               "requests": self.requests, "up": self.up, "down": self.down, "open": len(self.writers) // 2})
         else:
             return "unknown command"
         return "ok"

@@ -423,7 +423,7 @@ sub command
 	return $answer;
 }
 
-# One counter: connections, requests, up, down, open.
+# One counter: attempts, connections, requests, up, down, open.
 sub stat
 {
 	my ($self, $name) = @_;
