@@ -21,6 +21,9 @@
 
 #include "session.h"
 
+/* To a server that has just failed to answer, how long to offer payment. */
+#define MONGO_SECOND_SETTLE_MS	50
+
 /* An lsid for a new cursor or transaction; its handle is made at first use. */
 MongoTicket *
 mongo_ticket_take(MongoSession *session)
@@ -74,6 +77,10 @@ mongo_settle_drive(MongoSession *session, SyDeadline until)
 /*
  * The driver's member: see source/driver.h.
  *
+ * A job whose answer did not come in time is given up, and the debts are left
+ * to the next call, which does not wait long for a server that did not answer
+ * this one.
+ *
  * A source that could not be told is tried again when the session is used
  * again, which pays by itself, and at the end of the process: not at the end
  * of every transaction that has nothing to do with it.
@@ -85,11 +92,17 @@ mongo_settle(SySession *base, SyDeadline until)
 	MongoJob   *job;
 
 	if (session->job.active && !mongo_settle_drive(session, until))
+	{
+		session->gave_up = true;
 		return dlist_is_empty(&session->owed);
+	}
 	if (dlist_is_empty(&session->owed))
 		return true;
 	if (session->settle_failed && !proc_exit_inprogress)
 		return false;
+	if (session->gave_up && !proc_exit_inprogress)
+		until = sy_deadline_min(until, sy_deadline_in(MONGO_SECOND_SETTLE_MS));
+	session->gave_up = false;
 	job = mongo_job_begin(session, NULL, MONGO_READ_NONE, mongo_settle_receive, NULL);
 	job->until = until;
 	(void) mongo_settle_drive(session, until);

@@ -202,6 +202,7 @@ struct MongoSession
 	dlist_head	spare;			/* of MongoTicket: to be used again */
 	slist_head	tickets;		/* of MongoTicket: all */
 	bool		settle_failed;	/* and the session was not used since */
+	bool		gave_up;		/* settling, on an answer: see mongo_settle() */
 	dlist_head	cursors;		/* of MongoCursor: all that exist */
 
 	/* The transaction, as begin() said. */
