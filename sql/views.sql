@@ -91,15 +91,15 @@ ANALYZE files;
 SELECT relation, rows_estimate FROM switchyard.tables WHERE relation = 'files'::regclass;
 
 -- The report, with numbers and words of time left out.
-CREATE FUNCTION branch(wanted text) RETURNS SETOF text LANGUAGE sql AS $$
-SELECT regexp_replace(regexp_replace(line, '(for|sampled|probed) \d+ (s|min|h|days)', '\1 TIME'), '\d+(\.\d+)*', 'N', 'g')
+CREATE FUNCTION branch(wanted text, dir text) RETURNS SETOF text LANGUAGE sql AS $$
+SELECT regexp_replace(regexp_replace(replace(line, dir, 'DIR'), '(for|sampled|probed) \d+ (s|min|h|days)', '\1 TIME'), '\d+(\.\d+)*', 'N', 'g')
   FROM (SELECT line, n, max(n) FILTER (WHERE line ~ '^(\||`)-- ') OVER (ORDER BY n) AS branch,
                max(n) FILTER (WHERE line LIKE '|-- ' || wanted || ' (%') OVER () AS own
           FROM switchyard.report() WITH ORDINALITY AS r (line, n)) r
  WHERE branch = own ORDER BY n
 $$;
-SELECT replace(branch, :'dir', 'DIR') AS report FROM branch('regress_sy_view_file');
-SELECT branch AS report FROM branch('regress_sy_view_set');
+SELECT branch AS report FROM branch('regress_sy_view_file', :'dir');
+SELECT branch AS report FROM branch('regress_sy_view_set', :'dir');
 SELECT line ~ '^switchyard [0-9.]+: \d+ sources?, \d+ ok' AS first FROM switchyard.report() AS line LIMIT 1;
 SELECT count(*) FROM switchyard.report() AS line WHERE line ~ '^`-- together: calls \d+, errors \d+, rejected \d+, sessions \d+, size \d+ \w+';
 
