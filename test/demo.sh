@@ -22,7 +22,7 @@ mirror_sources
 build_mirror || die "the build failed"
 private_directory
 private_postgres
-start_cluster postgres
+start_cluster postgres "shared_preload_libraries = 'switchyard'"
 cp -r "$SY_ROOT/test" "$SY_TMP/test"
 as_user mkdir "$SY_TMP/files"
 as_user "$SY_PYTHON" "$SY_TMP/test/demo/load.py" sqlite "$SY_TMP/files" || die "could not load the SQLite files"

@@ -55,7 +55,63 @@ SELECT 1 / (:'struck' = 'true')::int AS as_expected \gset
 \set ECHO queries
 
 \echo
-\echo :bold'9. A mongod that dies in the middle of a scan':plain
+\echo :bold'9. A source that dies and returns: the circuit breaker':plain
+\echo 'All sessions share what one of them finds out.  This is how the sources are now.'
+\echo
+ALTER SERVER cold OPTIONS (ADD failure_threshold '3', ADD probe_interval '1s', ADD connect_timeout '2s');
+SELECT * FROM switchyard.report();
+\echo kill -KILL the mongod of cold
+\! kill -KILL $COLD_PID
+\echo
+\echo 'The first queries fail with the source''s own error.  Three failures in a row, of queries or of the prober, and the'
+\echo 'breaker opens: from then on all sessions are refused at once.'
+\echo
+\set ON_ERROR_STOP 0
+SELECT count(name) FROM cold.files;
+\set first :ERROR
+SELECT count(name) FROM cold.files;
+SELECT count(name) FROM cold.files;
+\set ECHO none
+DO $$
+BEGIN
+	FOR i IN 1..100 LOOP
+		EXIT WHEN (SELECT state FROM switchyard.breakers WHERE source = 'cold') = 'open';
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+END $$;
+\set ECHO queries
+\timing on
+SELECT count(name) FROM cold.files;
+\timing off
+\set state :SQLSTATE
+\set ON_ERROR_STOP 1
+\echo
+\echo 'SQLSTATE' :state
+\echo
+\set ECHO none
+SELECT 1 / (:'first' = 'true' AND :'state' = '57P03')::int AS as_expected \gset
+\set ECHO queries
+SELECT source, state, failures, failure_threshold, retry_at - since AS stays_open, reason FROM switchyard.breakers;
+\echo the mongod of cold is started again
+\! $SY_PYTHON $SY_TMP/test/mongod.py restart --dir $SY_TMP/cold >/dev/null
+\echo
+\echo 'Nobody does anything: the prober sees the source return, and its next probes are the trials that close the breaker.'
+\echo
+\set ECHO none
+DO $$
+BEGIN
+	FOR i IN 1..300 LOOP
+		EXIT WHEN (SELECT state FROM switchyard.breakers WHERE source = 'cold') = 'closed';
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+END $$;
+\set ECHO queries
+SELECT count(name) AS "it answers again" FROM cold.files;
+SELECT to_char(at, 'HH24:MI:SS.MS') AS at, kind, failures, threshold, message FROM switchyard.events WHERE source = 'cold' ORDER BY id;
+SELECT * FROM switchyard.report();
+
+\echo
+\echo :bold'10. A mongod that dies in the middle of a scan':plain
 \echo 'A cursor has read some rows when the server behind "hot" is killed.  What remains is an error, never a short result.'
 \echo
 BEGIN;
