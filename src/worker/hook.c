@@ -130,7 +130,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	Oid			dboid = wanted_database(statement);
 
 	/* others' commands will fail: they must not disturb the prober */
-	if (OidIsValid(dboid) && dboid != MyDatabaseId && sy_owns_database(dboid))
+	if (OidIsValid(dboid) && sy_owns_database(dboid))
 	{
 		is_dropping = IsA(statement, DropdbStmt);
 		withdraw(dboid);

@@ -64,7 +64,8 @@ typedef struct Database
 	BackgroundWorkerHandle *handle; /* palloc'd; NULL: no prober of ours */
 	bool		one_round;		/* its prober ends by itself */
 	bool		stopped;		/* we told its prober to end */
-	bool		has_sources;	/* a prober had something to do */
+	bool		has_sources;	/* as far as we know */
+	bool		had_round;		/* its last prober ended after one round */
 	int			failures;		/* probers in a row that ended too soon */
 	int64		started_us;
 	int64		due_us;
@@ -148,25 +149,15 @@ note_end(Database *database)
 
 	pfree(database->handle);
 	database->handle = NULL;
-	if (database->stopped || database->withdrawn)
-	{
+	database->due_us = 0;
+	database->has_sources = true;	/* else it is off the list */
+	database->had_round = database->one_round;
+	if (database->stopped || database->withdrawn || database->one_round ||
+		now_us - database->started_us >= TURN_US)
 		database->failures = 0;
-		database->due_us = 0;
-	}
-	else if (database->one_round)
-	{
-		database->failures = 0;
-		database->has_sources = true;	/* else it is off the list */
-		database->due_us = database->started_us + TURN_US;
-	}
-	else if (now_us - database->started_us < TURN_US)
+	else
 		database->due_us = now_us +
 			(int64) sy_schedule_retry_ms(++database->failures) * 1000;
-	else
-	{
-		database->failures = 0;
-		database->due_us = 0;
-	}
 }
 
 /* Is there a prober?  Also one that a launcher before us has started. */
@@ -192,6 +183,8 @@ look_around(void)
 
 		database->listed = true;
 		database->prober_pid = registered[i].prober_pid;
+		if (database->prober_pid != 0 && database->handle == NULL)
+			database->has_sources = true;	/* an earlier launcher's prober */
 		database->withdrawn = registered[i].withdrawn_until_us > sy_now_us();
 	}
 	foreach(cell, list_copy(databases))
@@ -276,34 +269,46 @@ start_prober(Database *database, bool one_round)
 	start_failures = 0;
 	start_again_us = 0;
 	database->one_round = one_round;
+	database->has_sources = database->has_sources || !one_round;
 	database->stopped = false;
 	database->started_us = sy_now_us();
 }
 
-/* Say once that there are too many databases to have a prober each. */
+/* Count the databases that have sources, and those that may have some. */
 static void
-warn_of_turns(int limit)
+count_databases(int *known, int *unknown)
 {
-	int			count = 0;
 	ListCell   *cell;
 
+	*known = 0;
+	*unknown = 0;
 	foreach(cell, databases)
+	{
 		if (((Database *) lfirst(cell))->has_sources)
-			count++;
-	if (warned_turns || count <= limit)
+			(*known)++;
+		else
+			(*unknown)++;
+	}
+}
+
+/* Say once that there are too many databases to have a prober each. */
+static void
+warn_of_turns(int known, int limit)
+{
+	if (warned_turns || known <= limit)
 		return;
 	warned_turns = true;
 	ereport(WARNING,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("%d databases have sources, but only %d of them are probed at a time",
-					count, limit),
+					known, limit),
 			 errdetail("Probers take half of max_worker_processes at most, so databases take turns."),
 			 errhint("Raise max_worker_processes and restart the server.")));
 }
 
 /* The databases as the schedule wants them, in CurrentMemoryContext. */
 static SyScheduleDatabase *
-describe_databases(void)
+describe_databases(bool turns)
 {
 	SyScheduleDatabase *result = palloc0(sizeof(SyScheduleDatabase) *
 										 (list_length(databases) + 1));
@@ -314,10 +319,18 @@ describe_databases(void)
 
 		result[i].running = is_running(database);
 		result[i].withdrawn = database->withdrawn || !database->listed;
-		result[i].due_us = database->due_us;
+		result[i].due_us = turns && database->had_round ? database->started_us + TURN_US :
+			database->due_us;
 		result[i].started_us = database->started_us;
 	}
 	return result;
+}
+
+/* Is the database to be connected to? */
+static bool
+is_connectable(const Database *database)
+{
+	return list_member_oid(connectable_databases(), database->dboid);
 }
 
 /*
@@ -325,29 +338,28 @@ describe_databases(void)
  * database that is no more, or takes no connections, is off the list.
  */
 static bool
-start_one(int limit, bool turns)
+start_one(int limit, bool turns, bool crowded)
 {
 	Database   *database;
 	int			number;
 
 	if (sy_now_us() < start_again_us)
 		return false;
-	number = sy_schedule_database(describe_databases(), list_length(databases), limit,
+	number = sy_schedule_database(describe_databases(turns), list_length(databases), limit,
 								  sy_now_us());
 	if (number < 0)
 		return false;
 	database = (Database *) list_nth(databases, number);
-	if (list_member_oid(connectable_databases(), database->dboid))
-		start_prober(database, turns);
-	else
+	if (is_connectable(database))
 	{
-		sy_slot_free_database(database->dboid);
-		sy_database_unregister(database->dboid);
-		databases = list_delete_ptr(databases, database);
-		pfree(database);
-		return true;
+		start_prober(database, turns || (crowded && !database->has_sources));
+		return start_again_us == 0;
 	}
-	return start_again_us == 0;
+	sy_slot_free_database(database->dboid);
+	sy_database_unregister(database->dboid);
+	databases = list_delete_ptr(databases, database);
+	pfree(database);
+	return true;
 }
 
 /* When is there something to do at the latest? */
@@ -362,7 +374,9 @@ next_look(void)
 	{
 		Database   *database = (Database *) lfirst(cell);
 
-		if (!is_running(database) && !database->withdrawn && database->due_us > now_us)
+		if (database->had_round && database->started_us + TURN_US > now_us)
+			next_us = Min(next_us, database->started_us + TURN_US);
+		if (database->due_us > now_us)
 			next_us = Min(next_us, database->due_us);
 	}
 	if (start_again_us > now_us)
@@ -375,11 +389,14 @@ static void
 manage(void)
 {
 	int			limit = sy_schedule_limit(max_worker_processes);
+	int			known;
+	int			unknown;
 	bool		turns;
 	ListCell   *cell;
 
 	look_around();
-	turns = sy_schedule_takes_turns(list_length(databases), limit);
+	count_databases(&known, &unknown);
+	turns = sy_schedule_takes_turns(known, unknown, limit);
 	foreach(cell, databases)
 	{
 		Database   *database = (Database *) lfirst(cell);
@@ -388,9 +405,9 @@ manage(void)
 			(database->withdrawn || (turns && !database->one_round)))
 			stop_prober(database);
 	}
-	while (start_one(limit, turns))
+	while (start_one(limit, turns, known + unknown > limit))
 		;
-	warn_of_turns(limit);
+	warn_of_turns(known, limit);
 }
 
 /* Entry point of the launcher. */

@@ -80,9 +80,9 @@ sy_schedule_limit(int max_worker_processes)
 
 /* Must databases take turns?  See schedule.h. */
 bool
-sy_schedule_takes_turns(int ndatabases, int limit)
+sy_schedule_takes_turns(int known, int unknown, int limit)
 {
-	return ndatabases > limit;
+	return known + (unknown > 0 ? 1 : 0) > limit;
 }
 
 /* Of those that may have a prober now, the one that had none for longest. */

@@ -47,8 +47,11 @@ typedef struct SyScheduleDatabase
 /* How many probers there may be at a time. */
 extern int	sy_schedule_limit(int max_worker_processes);
 
-/* Must databases take turns? */
-extern bool sy_schedule_takes_turns(int ndatabases, int limit);
+/*
+ * Must databases take turns?  "known" are to be probed, "unknown" may have
+ * nothing to be probed: those are looked at one after the other.
+ */
+extern bool sy_schedule_takes_turns(int known, int unknown, int limit);
 
 /* Which one gets a prober now?  -1: none, or there are enough. */
 extern int	sy_schedule_database(const SyScheduleDatabase *databases, int count, int limit,

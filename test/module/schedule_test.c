@@ -121,7 +121,7 @@ switchyard_test_schedule_limit(PG_FUNCTION_ARGS)
 Datum
 switchyard_test_schedule_takes_turns(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(sy_schedule_takes_turns(PG_GETARG_INT32(0), PG_GETARG_INT32(1)));
+	PG_RETURN_BOOL(sy_schedule_takes_turns(PG_GETARG_INT32(0), PG_GETARG_INT32(1), PG_GETARG_INT32(2)));
 }
 
 /*

@@ -52,7 +52,7 @@ CREATE FUNCTION switchyard_test.schedule_limit(max_worker_processes integer)
     RETURNS integer
     AS 'MODULE_PATHNAME', 'switchyard_test_schedule_limit'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION switchyard_test.schedule_takes_turns(databases integer, probers integer)
+CREATE FUNCTION switchyard_test.schedule_takes_turns(known integer, unknown integer, probers integer)
     RETURNS boolean
     AS 'MODULE_PATHNAME', 'switchyard_test_schedule_takes_turns'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -99,3 +99,8 @@ CREATE FUNCTION switchyard_test.stats_window(calls text, now bigint, since bigin
 CREATE FUNCTION switchyard_test.stats_percentile(n integer, first bigint, second bigint, minute integer, percentile float8)
     RETURNS float8
     AS 'MODULE_PATHNAME', 'switchyard_test_stats_percentile' LANGUAGE C VOLATILE STRICT;
+
+-- What a closed breaker costs: ns of an admission and of a success, over a
+-- thousand of each in a round.
+CREATE FUNCTION switchyard_test.health_ns(rounds integer) RETURNS float8[]
+    AS 'MODULE_PATHNAME', 'switchyard_test_health_ns' LANGUAGE C VOLATILE STRICT;

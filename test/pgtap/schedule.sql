@@ -45,8 +45,10 @@ SELECT ok(schedule_is_suspect(false, 1000), 'one that failed is');
 -- Workers: half of all, the launcher among them.
 SELECT is(schedule_limit(n), expected, format('%s workers: %s probers', n, expected))
 FROM (VALUES (8, 3), (9, 3), (10, 4), (16, 7), (100, 49), (4, 1), (3, 1), (2, 1), (1, 1)) _(n, expected);
-SELECT ok(NOT schedule_takes_turns(3, 3), 'as many databases as probers: each has its own');
-SELECT ok(schedule_takes_turns(4, 3), 'one more: they take turns');
+SELECT ok(NOT schedule_takes_turns(3, 0, 3), 'as many databases as probers: each has its own');
+SELECT ok(schedule_takes_turns(4, 0, 3), 'one more: they take turns');
+SELECT ok(NOT schedule_takes_turns(2, 50, 3), 'one prober looks at new databases, the others stay');
+SELECT ok(schedule_takes_turns(3, 1, 3), 'unless all are taken');
 
 -- Databases: running, withdrawn, due, started.
 SELECT is(schedule_database('{}', '{}', '{}', '{}', 3, 100), NULL, 'without databases there is nothing to start');

@@ -1,0 +1,395 @@
+# The prober: sees a source die and come back without any query, lets no
+# source wait for another, and is in nobody's way.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use Switchyard;
+
+# Wait until a query is true, 30 s at most; returns the milliseconds it took,
+# and fails the test if it never is.
+sub becomes
+{
+	my ($node, $sql, $name, %options) = @_;
+	my $began = time;
+	my $limit = $options{limit} // 30;
+	my $database = $options{database} // 'postgres';
+
+	while (time - $began < $limit)
+	{
+		my ($rc, $out) = $node->psql($database, "SELECT coalesce(($sql), false)", on_error_die => 0);
+		if ($rc == 0 && $out eq 't')
+		{
+			pass($name);
+			return (time - $began) * 1000;
+		}
+		sleep(0.05);
+	}
+	fail("$name: not within $limit s");
+	diag($node->safe_psql($database, 'SELECT * FROM switchyard.sources'));
+	return $limit * 1000;
+}
+
+# Whether the sources all have this status.
+sub status_sql
+{
+	my ($status, @sources) = @_;
+	my $list = join ', ', map { "'$_'" } @sources;
+
+	return "SELECT bool_and(status = '$status') AND count(*) = " . scalar(@sources)
+	  . " FROM switchyard.sources WHERE source IN ($list)";
+}
+
+my $file = sqlite_file('archive', 'CREATE TABLE t (a); INSERT INTO t VALUES (1), (2); CREATE INDEX i ON t (a); ANALYZE');
+my $mongo = Switchyard::Mongod->new;
+$mongo->eval('db.t.insert_many([{"_id": i} for i in range(100)]); db.u.insert_one({})');
+my $proxy = Switchyard::Proxy->new($mongo->port);
+my $hole = Switchyard::Proxy->new;
+my $locked = Switchyard::Mongod->new(auth => 1);
+my $node = new_node(
+	'main',
+	preload => 1,
+	conf => "restart_after_crash = on\nlog_min_messages = info\n"
+	  . "switchyard.max_sources = 8\nlog_line_prefix = '%m [%p] %b '\n");
+my %fast = (probe_interval => '200ms', probe_timeout => '1s', connect_timeout => '1s', failure_threshold => 3);
+my $direct = 'mongodb://127.0.0.1:' . $mongo->port . '/?directConnection=true';
+
+# -------------------------------------------------------------- statistics
+
+is( $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'switchyard prober'"),
+	0, 'no prober without servers');
+$node->safe_psql('postgres', $mongo->server_sql('hot', %fast) . sqlite_server_sql('archive', $file, probe_interval => '200ms'));
+becomes($node, status_sql('ok', 'hot', 'archive'), 'sources are probed as soon as they are made');
+is( $node->safe_psql('postgres', q{SELECT tables, rows_estimate, size_bytes > 0, server_version ~ '^\d', remote_database, read_only
+	FROM switchyard.sources WHERE source = 'hot'}), '2|101|t|t|test|f', 'MongoDB: what it is and how large');
+is( $node->safe_psql('postgres', q{SELECT tables, rows_estimate, size_bytes, remote_database IS NULL, read_only
+	FROM switchyard.sources WHERE source = 'archive'}), '1|2|' . (-s $file) . '|t|f', 'SQLite: the same');
+is( $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%'"),
+	2, 'one launcher, one prober');
+
+# --------------------------------------------- a source dies and comes back
+
+my $listener = background($node);
+$listener->query('LISTEN switchyard');
+my $log_from = -s $node->logfile;
+$mongo->kill('KILL');
+my $ms = becomes($node, "SELECT state = 'open' FROM switchyard.breakers WHERE source = 'hot'",
+	'a dead source opens its breaker without any query');
+cmp_ok($ms, '<', promised_ms(3 * 200 + 3 * 1000), 'within the time of three probes');
+is($node->safe_psql('postgres', "SELECT status FROM switchyard.sources WHERE source = 'hot'"), 'down', 'the source is down');
+is($node->safe_psql('postgres', "SELECT status FROM switchyard.sources WHERE source = 'archive'"), 'ok', 'the other is not');
+$mongo->restart;
+becomes($node, "SELECT state = 'closed' FROM switchyard.breakers WHERE source = 'hot'",
+	'its return closes the breaker without any query');
+is($node->safe_psql('postgres', "SELECT calls FROM switchyard.breakers WHERE source = 'archive'"), 0, 'probes are no calls');
+is( $node->safe_psql('postgres', q{SELECT string_agg(kind, ' ' ORDER BY id) FROM switchyard.events WHERE source = 'hot'}),
+	'failure failure failure opened half_opened closed', 'events tell it in order');
+my $log = slurp_file($node->logfile, $log_from);
+like($log, qr/prober LOG:  source "hot": failure 2 of 3/, 'the log counts failures');
+like($log, qr/WARNING:  source "hot": circuit breaker is $_ /, "the log says $_") foreach ('open', 'half_open', 'closed');
+
+my $heard = '';
+for (1 .. 50)
+{
+	$heard .= $listener->query('SELECT 1');
+	last if $heard =~ /"kind": "closed"/;
+	sleep(0.1);
+}
+my @payloads = $heard =~ /notification "switchyard" with payload "(\{.*?\})" received/g;
+is(scalar(@payloads), 3, 'listeners hear of each transition, once');
+is( $node->safe_psql('postgres', 'SELECT string_agg(DISTINCT keys, $$;$$) FROM (SELECT array_to_string(array(SELECT json_object_keys(p)), $$,$$) AS keys'
+		  . ' FROM unnest(ARRAY[' . join(', ', map { "\$json\$$_\$json\$::json" } @payloads) . ']) p) _'),
+	'at,kind,source,route,from,to,reason,failures,threshold,sqlstate', 'in JSON with these keys');
+like($payloads[0], qr/"kind": "opened", "source": "hot", "route": null, "from": "closed", "to": "open", "reason": ".*", "failures": 3, "threshold": 3, "sqlstate": "08001"/,
+	'which say what has happened');
+like($payloads[0], qr/^\{"at": "\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d"/, 'and when');
+$listener->quit;
+
+# ------------------------------------ hanging sources do not delay the others
+
+# The longest time between two probes of each source within 3 s, and whether
+# the prober was ever seen with a snapshot.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION gaps(OUT names text, OUT longest float8, OUT snapshots bigint) LANGUAGE plpgsql AS $$
+	DECLARE
+		until timestamptz := clock_timestamp() + '3 s';
+	BEGIN
+		CREATE TEMP TABLE seen (source name, at timestamptz, UNIQUE (source, at));
+		snapshots := 0;
+		WHILE clock_timestamp() < until LOOP
+			INSERT INTO seen SELECT s.source, s.probed_at FROM switchyard.sources s WHERE status = 'ok' ON CONFLICT DO NOTHING;
+			PERFORM pg_stat_clear_snapshot();
+			snapshots := snapshots + (SELECT count(*) FROM pg_stat_activity
+				WHERE backend_type = 'switchyard prober' AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL));
+			PERFORM pg_sleep(0.015);
+		END LOOP;
+		SELECT string_agg(DISTINCT s.source, ' ' ORDER BY s.source), max(s.gap) INTO names, longest
+		FROM (SELECT source, extract(epoch FROM at - lag(at) OVER (PARTITION BY source ORDER BY at)) * 1000 AS gap FROM seen) s;
+		DROP TABLE seen;
+	END $$});
+my @before = split /\|/, $node->safe_psql('postgres', 'SELECT * FROM gaps()');
+is($before[0], 'archive hot', 'both sources are probed all the time');
+cmp_ok($before[1], '<', promised_ms(300), 'at their interval');
+
+$node->safe_psql('postgres', $mongo->server_sql('silent', %fast, uri => 'mongodb://127.0.0.1:' . $proxy->port . '/?directConnection=true')
+	  . $mongo->server_sql('hole', %fast, uri => 'mongodb://127.0.0.1:' . $hole->port . '/?directConnection=true')
+	  . $locked->server_sql('frozen', %fast, uri => 'mongodb://127.0.0.1:' . $locked->port . '/?directConnection=true'));
+becomes($node, status_sql('ok', 'silent'), 'a source behind a proxy is well');
+$proxy->command('stall');
+$locked->kill('STOP');
+becomes($node, status_sql('down', 'silent', 'hole', 'frozen'), 'sources that hang are down');
+my @during = split /\|/, $node->safe_psql('postgres', 'SELECT * FROM gaps()');
+is($during[0], 'archive hot', 'the others are probed all the time');
+cmp_ok($during[1], '<', promised_ms(300), 'and as often as before');
+note("longest gaps: $before[1] and $during[1] ms");
+is($during[2], 0, 'no snapshot is held meanwhile');
+$locked->kill('CONT');
+becomes($node, "SELECT state = 'closed' FROM switchyard.breakers WHERE source = 'frozen'", 'a server that goes on is well again');
+
+# ------------------------------------------------ commands on the database
+
+# Everything that needs a database for itself, while its sources are probed
+# and some of them hang.
+my $servers = $mongo->server_sql('hot', %fast, probe_interval => '100ms')
+  . $mongo->server_sql('silent', %fast, uri => 'mongodb://127.0.0.1:' . $proxy->port . '/?directConnection=true')
+  . sqlite_server_sql('archive', $file, probe_interval => '100ms');
+my $tablespace = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('postgres', "CREATE TABLESPACE elsewhere LOCATION '$tablespace'");
+$node->safe_psql('postgres', 'ALTER SYSTEM SET switchyard.max_sources = 32');
+$node->restart;
+$node->safe_psql('postgres', 'CREATE DATABASE one');
+$node->safe_psql('one', "CREATE EXTENSION switchyard; $servers");
+my $longest = 0;
+foreach my $round (1 .. 3)
+{
+	my $probed = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'switchyard prober' AND datname = '%s'};
+
+	becomes($node, sprintf($probed, 'one'), "round $round: the database is probed");
+	foreach my $command ('CREATE DATABASE two TEMPLATE one', 'ALTER DATABASE one RENAME TO three',
+		'ALTER DATABASE three SET TABLESPACE elsewhere', 'CREATE DATABASE four TEMPLATE three',
+		'ALTER DATABASE three SET TABLESPACE pg_default', 'DROP DATABASE two', 'DROP DATABASE four',
+		'ALTER DATABASE three RENAME TO one')
+	{
+		my $err;
+		my $took = time_of(sub { $err = error_of($node, $command); });
+
+		is($err, '', "round $round: $command");
+		$longest = $took if $took > $longest;
+	}
+}
+note("the longest command: $longest ms");
+cmp_ok($longest, '<', promised_ms(2000), 'none of them had to wait for long');
+becomes($node, status_sql('ok', 'hot', 'archive'), 'probing goes on afterwards', database => 'one');
+is(error_of($node, 'CREATE DATABASE copy TEMPLATE one', connstr => $node->connstr('one')), '', 'a database is copied from within');
+is(error_of($node, 'DROP DATABASE copy'), '', 'and the copy dropped');
+like(error_of($node, 'DROP DATABASE one', connstr => $node->connstr('one')), qr/55006/, 'a command that fails ...');
+becomes($node, "SELECT probed_at > now() - interval '1 s' FROM switchyard.sources WHERE source = 'archive'",
+	'... does not keep the prober out', database => 'one');
+is(error_of($node, 'DROP DATABASE one WITH (FORCE)'), '', 'DROP DATABASE with FORCE');
+unlike(slurp_file($node->logfile), qr/FATAL:.*database .* does not exist|being accessed by other users/,
+	'nobody looked for a database that is gone');
+
+# ------------------------------------- servers and the extension are dropped
+
+# There are 32 places: more servers than that, one after the other.
+$node->safe_psql('postgres', 'CREATE DATABASE many');
+$node->safe_psql('many', 'CREATE EXTENSION switchyard');
+foreach my $round (1 .. 6)
+{
+	$node->safe_psql('many', join '', map { sqlite_server_sql("s$round$_", $file, probe_interval => '100ms') } (1 .. 8));
+	becomes($node, status_sql('ok', map { "s$round$_" } (1 .. 8)), "round $round: eight new servers are probed", database => 'many');
+	is(error_of($node, join(';', map { "DROP SERVER s$round$_" } (1 .. 8)), connstr => $node->connstr('many')),
+		'', "round $round: and dropped");
+}
+$node->safe_psql('many', sqlite_server_sql('s', $file));
+becomes($node, "SELECT health_scope = 'cluster' AND status = 'ok' FROM switchyard.sources WHERE source = 's'",
+	'the places of dropped servers are free again', database => 'many');
+is(error_of($node, 'DROP EXTENSION switchyard CASCADE', connstr => $node->connstr('many')) =~ /ERROR/, '', 'the extension is dropped');
+becomes($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'switchyard prober' AND datname = 'many'",
+	'and the prober goes');
+$node->safe_psql('many', 'CREATE EXTENSION switchyard; ' . sqlite_server_sql('s', $file));
+becomes($node, status_sql('ok', 's'), 'it comes again with the extension', database => 'many');
+$node->safe_psql('many', 'ALTER SERVER s RENAME TO r; ALTER SERVER r OPTIONS (SET path \'/nowhere\', ADD failure_threshold \'1\')');
+becomes($node, status_sql('down', 'r'), 'a renamed and changed server is probed as it is now', database => 'many');
+is(error_of($node, 'DROP DATABASE many'), '', 'the database is dropped');
+
+# --------------------------------------------------------------- credentials
+
+$locked->eval(q{
+client.test.command("createUser", "reader", pwd="reader secret", roles=["read"])
+client.test.command("createUser", "nobody", pwd="nobody secret", roles=[])
+db.t.insert_one({})
+});
+my %users = (
+	superuser => [ 'postgres', '', 'degraded', 'f' ],	# asks for the size, and is refused
+	anonymous => [ 'alice', '', 'ok', 'f' ],	# asks only what needs no login
+	reader => [ 'alice', "CREATE USER MAPPING FOR alice SERVER %s OPTIONS (username 'reader', password 'reader secret')", 'ok', 't' ],
+	everyone => [ 'alice', "CREATE USER MAPPING FOR PUBLIC SERVER %s OPTIONS (username 'reader', password 'reader secret')", 'ok', 't' ],
+	nobody => [ 'alice', "CREATE USER MAPPING FOR alice SERVER %s OPTIONS (username 'nobody', password 'nobody secret')", 'degraded', 'f' ],
+	wrong => [ 'alice', "CREATE USER MAPPING FOR alice SERVER %s OPTIONS (username 'reader', password 'wrong secret')", 'degraded', 'f' ]);
+$node->safe_psql('postgres', 'CREATE ROLE alice; GRANT USAGE ON FOREIGN DATA WRAPPER switchyard_mongodb TO alice');
+foreach my $name (sort keys %users)
+{
+	my ($owner, $mapping, $status, $size) = @{ $users{$name} };
+
+	$node->safe_psql('postgres', $locked->server_sql($name, %fast,
+			uri => 'mongodb://127.0.0.1:' . $locked->port . '/?directConnection=true&authSource=test')
+		  . "ALTER SERVER $name OWNER TO $owner;" . sprintf($mapping, $name));
+	becomes($node, "SELECT status = '$status' AND (size_bytes IS NOT NULL) = '$size' AND server_version IS NOT NULL"
+		  . " FROM switchyard.sources WHERE source = '$name'", "login as $name: $status" . ($size eq 't' ? ' with size' : ''));
+}
+is($node->safe_psql('postgres', q{SELECT count(*) FROM switchyard.breakers WHERE source IN ('wrong', 'nobody') AND (state <> 'closed' OR failures > 0)}),
+	0, 'who may not ask makes no failures');
+unlike(slurp_file($node->logfile) . $node->safe_psql('postgres', 'SELECT s::text FROM switchyard.sources s UNION ALL SELECT e::text FROM switchyard.events e'),
+	qr/wrong secret/, 'no password is shown');
+$node->safe_psql('postgres', "ALTER USER MAPPING FOR alice SERVER wrong OPTIONS (SET password 'reader secret')");
+becomes($node, "SELECT status = 'ok' AND size_bytes IS NOT NULL FROM switchyard.sources WHERE source = 'wrong'",
+	'a corrected password is used at once');
+
+# --------------------------------------------------------- switchyard.probe
+
+$node->append_conf('postgresql.conf', "switchyard.probe = off\n");
+$node->reload;
+sleep(1);
+my $stamp = $node->safe_psql('postgres', q{SELECT max(probed_at) FROM switchyard.sources});
+sleep(1);
+is($node->safe_psql('postgres', q{SELECT max(probed_at) FROM switchyard.sources}), $stamp, 'nothing is probed with switchyard.probe off');
+$node->append_conf('postgresql.conf', "switchyard.probe = on\n");
+$node->reload;
+becomes($node, "SELECT max(probed_at) > '$stamp' FROM switchyard.sources", 'and again with on');
+
+# ------------------------------------------------------------------- kill -9
+
+my $psql = background($node);
+my %victims = (
+	backend => $psql->query('SELECT pg_backend_pid()'),
+	prober => $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'switchyard prober' AND datname = 'postgres'"),
+	launcher => undef);
+foreach my $name ('backend', 'prober', 'launcher')
+{
+	my $sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'switchyard $name'"
+	  . ($name eq 'prober' ? " AND datname = 'postgres'" : '');
+	my $pid = $name eq 'backend' ? $victims{$name} : $node->safe_psql('postgres', $sql);
+	my $began = time;
+
+	kill 'KILL', $pid;
+	sleep(0.02) while -d "/proc/$pid";
+	becomes($node, "SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type IN ('switchyard launcher', 'switchyard prober') AND pid <> $pid",
+		"kill -9 of a $name: all processes are back");
+	becomes($node, status_sql('ok', 'hot', 'archive'), "kill -9 of a $name: sources are probed again");
+	cmp_ok(time - $began, '<', 10, "kill -9 of a $name: within 10 s");
+}
+eval { $psql->quit; };
+
+# An ordinary end of either is no crash.
+foreach my $name ('prober', 'launcher')
+{
+	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'switchyard $name'");
+
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	becomes($node, "SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type IN ('switchyard launcher', 'switchyard prober') AND pid <> $pid",
+		"a $name that is terminated comes again", limit => 15);
+}
+$node->stop;
+
+# ------------------------------------ more databases than workers for them
+
+my $crowd = new_node('crowd', preload => 1, conf => "max_worker_processes = 8\nlog_min_messages = info\n");
+my $source = sqlite_server_sql('s', $file, probe_interval => '1s');
+foreach my $number (1 .. 12)
+{
+	$crowd->safe_psql('postgres', "CREATE DATABASE d$number");
+	$crowd->safe_psql("d$number", "CREATE EXTENSION switchyard; $source");
+}
+$crowd->safe_psql('postgres', q{
+	CREATE FUNCTION most() RETURNS bigint LANGUAGE plpgsql AS $$
+	DECLARE
+		until timestamptz := clock_timestamp() + '7 s';
+		most bigint := 0;
+	BEGIN
+		WHILE clock_timestamp() < until LOOP
+			PERFORM pg_stat_clear_snapshot();
+			most := greatest(most, (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%'));
+			PERFORM pg_sleep(0.0005);
+		END LOOP;
+		RETURN most;
+	END $$});
+my $most = $crowd->safe_psql('postgres', 'SELECT most()');
+my %probed;
+my $began = time;
+while (time - $began < 60 && keys %probed < 12)
+{
+	foreach my $number (grep { !$probed{$_} } (1 .. 12))
+	{
+		$probed{$number} = 1 if $crowd->safe_psql("d$number", 'SELECT probed_at IS NOT NULL FROM switchyard.sources') eq 't';
+	}
+}
+is(scalar(keys %probed), 12, 'twelve databases are all probed');
+cmp_ok($most, '>=', 2, 'by probers that take turns');
+cmp_ok($most, '<=', 4, 'by half of the workers at most, the launcher included');
+note("by $most processes");
+my @stamps = map { $crowd->safe_psql("d$_", 'SELECT probed_at FROM switchyard.sources') } (1 .. 12);
+foreach my $number (1 .. 12)
+{
+	becomes($crowd, "SELECT probed_at > '$stamps[$number - 1]' FROM switchyard.sources", "database $number is probed again",
+		database => "d$number", limit => 60);
+}
+is(scalar(() = slurp_file($crowd->logfile) =~ /WARNING:.*databases have sources, but only 3 of them/g), 1, 'one warning says so');
+is(error_of($crowd, "DROP DATABASE d$_"), '', "database $_ of many is dropped") foreach (3 .. 12);
+becomes($crowd, "SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%'", 'two databases have a prober each');
+my $pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE backend_type = 'switchyard prober'";
+becomes($crowd, "SELECT min(backend_start) < now() - interval '7 s' FROM pg_stat_activity WHERE backend_type = 'switchyard prober'",
+	'which stays', limit => 40);
+$crowd->stop;
+
+# ----------------------------------------------------------------- a standby
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1, extra => [ '--encoding=UTF8', '--locale=C' ]);
+$primary->append_conf('postgresql.conf', "shared_preload_libraries = 'switchyard'\nlog_min_messages = info\n");
+$primary->start;
+$primary->safe_psql('postgres', 'CREATE EXTENSION switchyard; ' . $mongo->server_sql('hot', %fast));
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+becomes($standby, status_sql('ok', 'hot'), 'a standby probes');
+$primary->safe_psql('postgres', 'CREATE DATABASE other');
+$primary->safe_psql('other', 'CREATE EXTENSION switchyard; ' . $mongo->server_sql('hot', %fast)
+	  . 'CREATE FOREIGN TABLE t (_id int) SERVER hot');
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('other', 'SELECT count(*) FROM t'), 100, 'a source is used that nobody told the standby of');
+becomes($standby, 'SELECT probed_at IS NOT NULL FROM switchyard.sources', 'from then on it is probed', database => 'other');
+$primary->safe_psql('postgres', 'DROP DATABASE other');
+$primary->wait_for_catchup($standby);
+becomes($standby, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'switchyard prober'",
+	'until the primary drops the database');
+$mongo->kill('KILL');
+becomes($standby, "SELECT state = 'open' FROM switchyard.breakers WHERE source = 'hot'", 'and opens its breakers');
+my $prober = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'switchyard prober'";
+my $pid = $standby->safe_psql('postgres', $prober);
+$standby->promote;
+is($standby->safe_psql('postgres', "SELECT state FROM switchyard.breakers WHERE source = 'hot'"), 'open', 'promotion keeps them');
+$listener = background($standby);
+$listener->query('LISTEN switchyard');
+$mongo->restart;
+becomes($standby, "SELECT state = 'closed' FROM switchyard.breakers WHERE source = 'hot'", 'and the prober goes on');
+is($standby->safe_psql('postgres', $prober), $pid, 'it is still the same');
+$heard = '';
+for (1 .. 50)
+{
+	$heard .= $listener->query('SELECT 1');
+	last if $heard =~ /"kind": "closed"/;
+	sleep(0.1);
+}
+like($heard, qr/"kind": "half_opened".*"kind": "closed"/s, 'listeners hear of it after the promotion');
+unlike($heard, qr/"kind": "opened"/, 'but not of what was before it');
+$listener->quit;
+$standby->stop;
+$primary->stop;
+
+done_testing();
