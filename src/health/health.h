@@ -202,7 +202,7 @@ typedef struct SySeatInfo
 	NameData	source;
 	SySeatState state;
 	TimestampTz connected_at;
-	TimestampTz used_at;
+	TimestampTz used_at;		/* by a statement that began then */
 	int64		calls;
 } SySeatInfo;
 extern SySeatInfo *sy_seat_list(int *count);

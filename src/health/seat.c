@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
@@ -297,9 +298,12 @@ void
 sy_seat_set_state(SySeat *seat, SySeatState state)
 {
 	seat->info.state = state;
-	seat->info.used_at = GetCurrentTimestamp();
 	if (state == SY_SEAT_ACTIVE)
+	{
+		/* the clock would cost more than all else here */
+		seat->info.used_at = GetCurrentStatementStartTimestamp();
 		seat->info.calls++;
+	}
 	if (seat->shown != NULL)
 	{
 		seat->shown->info.state = state;
