@@ -4,6 +4,11 @@
 #
 #	SY_BENCH_ROWS		rows of the tables (300000)
 #	SY_BENCH_ROUNDS		rounds of each measure (5)
+#	SY_BENCH_LOOKUPS	point look-ups of a measure (2000), and ten times as many
+#	SY_BENCH_KEYS		keys of the joins (1000)
+#	SY_BENCH_DELAY		ms to the servers that are far away (20)
+#	SY_BENCH_SORT_MB	MB of the sort that is interrupted (500)
+#	SY_BENCH_PARTS		what to measure: "bench interrupts" (both)
 # shellcheck source=test/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -26,4 +31,6 @@ done
 [ "$(id -u)" = 0 ] && chown postgres "$SY_TMP/bench"
 start_cluster postgres "shared_buffers = 512MB" "jit = off" "autovacuum = off" "max_parallel_workers_per_gather = 0"
 port=$(as_user "$SY_PYTHON" "$SY_TMP/test/mongod.py" start --dir "$SY_TMP/mongo") || die "could not start mongod"
-as_user "$SY_PYTHON" "$SY_TMP/test/bench/bench.py" "$SY_TMP/bench" "$port"
+for part in ${SY_BENCH_PARTS:-bench interrupts}; do
+	as_user "$SY_PYTHON" "$SY_TMP/test/bench/$part.py" "$SY_TMP/bench" "$port" || exit
+done

@@ -16,6 +16,9 @@ one line; it ends when standard input does.
     cut N           let N more bytes pass to the client, then close all
     answer C JSON   the next command C is not forwarded but answered with this
                     document (extended JSON)
+    hold C          commands C are neither forwarded nor answered, until "release";
+                    "*": whatever is sent
+    release         what comes from now on is forwarded
     close           close all connections now
     refuse          close, and accept no connection
     accept          accept again
@@ -61,6 +64,7 @@ class Proxy:
         self.writers = set()
         self.refusing = False
         self.answers = {}
+        self.held = set()
         self.reset()
 
     def reset(self):
@@ -118,6 +122,10 @@ class Proxy:
         document = self.answers.pop(command_of(data), None)
         return reply_to(data, document) if document else None
 
+    def is_held(self, data):
+        """Is this a message that goes nowhere?"""
+        return bool(self.held) and ("*" in self.held or command_of(data) in self.held)
+
     async def upstream(self, reader, writer, client):
         """Client to server; counts messages by the length that heads each."""
         pending = b""
@@ -127,6 +135,9 @@ class Proxy:
             if not data:
                 break
             self.up += len(data)
+            if self.is_held(data):
+                self.requests += 1
+                continue
             answer = self.answer(data)
             if answer:
                 self.requests += 1
@@ -183,6 +194,10 @@ class Proxy:
             self.changed.set()
         elif command == "answer":
             self.answers[words[1]] = line.split(None, 2)[2]
+        elif command == "hold":
+            self.held.add(words[1])
+        elif command == "release":
+            self.held.clear()
         elif command == "close":
             self.close_all()
         elif command == "refuse":

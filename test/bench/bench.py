@@ -11,22 +11,25 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import time
 
 import bson
 import pymongo
 
-ROWS = int(os.environ.get("SY_BENCH_ROWS", "300000"))
-ROUNDS = int(os.environ.get("SY_BENCH_ROUNDS", "5"))
-LOOKUPS = 2000
-KEYS = 1000
-DIRECTORY = sys.argv[1]
-PORT = int(sys.argv[2])
+from common import DIRECT, DIRECTORY, PORT, TEST, URI, Proxy, Session, goal, psql, setting
+
+ROWS = setting("ROWS", 300000)
+ROUNDS = setting("ROUNDS", 5)
+LOOKUPS = setting("LOOKUPS", 2000)
+KEYS = setting("KEYS", 1000)
+DELAY = setting("DELAY", 20)
+MEMBERS = 5
 FILE = os.path.join(DIRECTORY, "wide.db")
-URI = "mongodb://127.0.0.1:%d/?replicaSet=rs0" % PORT
 
 COLUMNS = ("id bigint OPTIONS (key 'true') NOT NULL, big bigint, small integer, ratio double precision, name text, note text,"
            " at timestamp{iso}, day date{iso}, flag boolean, price double precision, data bytea, maybe text")
+
+NESTED = "SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+JOIN = "SELECT count(w.name) FROM keys k JOIN %s w ON w.id = k.id"
 
 LOOKUP = """
 CREATE FUNCTION lookup_{name}(n int) RETURNS float8 LANGUAGE plpgsql AS $$
@@ -35,7 +38,7 @@ DECLARE
     found text;
 BEGIN
     FOR i IN 1 .. n LOOP
-        SELECT name INTO STRICT found FROM {name}_wide WHERE id = i;
+        SELECT name INTO STRICT found FROM {table} WHERE {key} = i % {rows} + 1;
     END LOOP;
     RETURN extract(epoch FROM clock_timestamp() - began) * 1000;
 END $$;
@@ -77,14 +80,7 @@ def load():
     if batch:
         collection.insert_many(batch)
     collection.create_index("id")
-
-
-def psql(script):
-    """Run a script; returns its output's lines."""
-    done = subprocess.run(["psql", "-XtAq", "-v", "ON_ERROR_STOP=1"], input=script, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit("bench: " + done.stderr)
-    return done.stdout.strip().split("\n")
+    collection.database.byid.insert_many([{"_id": bson.Int64(i), "name": "name%016d" % i} for i in range(1, ROWS + 1)])
 
 
 def prepare():
@@ -95,25 +91,17 @@ CREATE SERVER file FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s', re
 CREATE SERVER mongo FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS (uri '%s', database 'bench');
 CREATE FOREIGN TABLE sqlite_wide (%s) SERVER file OPTIONS ("table" 'wide');
 CREATE FOREIGN TABLE mongo_wide (%s) SERVER mongo OPTIONS (collection 'wide');
+CREATE FOREIGN TABLE mongo_byid (_id bigint OPTIONS (key 'true') NOT NULL, name text) SERVER mongo OPTIONS (collection 'byid');
 CREATE TABLE heap_wide AS SELECT * FROM sqlite_wide;
 ALTER TABLE heap_wide ADD PRIMARY KEY (id);
 CREATE TABLE keys AS SELECT (i * 7919 %% %d + 1)::bigint AS id FROM generate_series(1, %d) i;
-ANALYZE sqlite_wide; ANALYZE mongo_wide; ANALYZE keys;
+ANALYZE sqlite_wide; ANALYZE mongo_wide; ANALYZE mongo_byid; ANALYZE keys;
 VACUUM ANALYZE heap_wide;
 %s
-CREATE FUNCTION interrupt_ms(victim int) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE began timestamptz := clock_timestamp();
-BEGIN
-    PERFORM pg_cancel_backend(victim);
-    LOOP
-        PERFORM pg_stat_clear_snapshot();
-        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = victim AND state = 'active');
-        PERFORM pg_sleep(0.0005);
-    END LOOP;
-    RETURN extract(epoch FROM clock_timestamp() - began) * 1000;
-END $$;
 """ % (FILE, URI, COLUMNS.format(iso=" OPTIONS (storage 'iso')"), COLUMNS.format(iso=""), ROWS, KEYS,
-       "".join(LOOKUP.format(name=name) for name in ("sqlite", "mongo", "heap"))))
+       "".join(LOOKUP.format(name=name, table=table, key=key, rows=ROWS) for name, table, key in
+               (("sqlite", "sqlite_wide", "id"), ("mongo", "mongo_wide", "id"), ("heap", "heap_wide", "id"),
+                ("byid", "mongo_byid", "_id")))))
 
 
 def explained(query, warm, settings="SET jit = off"):
@@ -124,9 +112,10 @@ def explained(query, warm, settings="SET jit = off"):
     return run
 
 
-def called(function):
-    """A measure: what a function returns, in a warm session."""
-    return lambda: float(psql("SET jit = off; SELECT %s(10);\nSELECT %s(%d);" % (function, function, LOOKUPS))[-1])
+def called(name, level="READ COMMITTED", count=LOOKUPS):
+    """A measure: LOOKUPS look-ups, out of "count" in one transaction of a warm session."""
+    return lambda: float(psql("SET jit = off; BEGIN ISOLATION LEVEL %s; SELECT lookup_%s(10);\nSELECT lookup_%s(%d); COMMIT" %
+                              (level, name, name, count))[-1]) * LOOKUPS / count
 
 
 def program(*command):
@@ -139,76 +128,119 @@ def program(*command):
     return run
 
 
-def compare(title, ours, base):
+def compare(title, ours, base, goals=None):
     """Take two measures in turn and print their medians and the ratio."""
     pairs = [(base(), ours()) for _ in range(ROUNDS)]
-    bare, mine = (statistics.median(column) for column in zip(*pairs))
-    print("%-58s %9.1f %9.1f %7.2f" % (title, bare, mine, mine / bare), flush=True)
+    line(title, *(statistics.median(column) for column in zip(*pairs)), goals)
 
 
-def cancelled(title, query, stop=None, warm="SELECT 1"):
-    """Print the milliseconds from a cancel to its effect, median and worst."""
-    taken = []
-    for _ in range(ROUNDS):
-        victim = subprocess.Popen(["psql", "-XtAq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL, text=True)
-        victim.stdin.write("%s;\nSELECT pg_backend_pid();\n" % warm)
-        victim.stdin.flush()
-        pid = None
-        while not pid:
-            line = victim.stdout.readline().strip()
-            pid = int(line) if line.isdigit() and int(line) > 100 else None
-        if stop:
-            os.kill(stop, 19)
-        victim.stdin.write("%s;\n" % query)
-        victim.stdin.flush()
-        time.sleep(0.3)
-        taken.append(float(psql("SELECT interrupt_ms(%d)" % pid)[0]))
-        if stop:
-            os.kill(stop, 18)
-        victim.stdin.close()
-        victim.wait()
-    print("%-58s %9.1f %9.1f" % (title, statistics.median(taken), max(taken)), flush=True)
+def line(title, base, ours, goals=None):
+    """Print one line of the table."""
+    print("%-54s %9.1f %9.1f %7.2f %s" % (title, base, ours, ours / base, goal(ours / base, *goals) if goals else ""),
+          flush=True)
+
+
+def of_sqlite():
+    """The measures of the file."""
+    warm = "SELECT count(*) FROM sqlite_wide WHERE id < 3"
+    compare("SQLite, full scan / R", explained("SELECT * FROM sqlite_wide", warm),
+            program("bare_sqlite", FILE, "scan", "SELECT * FROM wide"), (1.5, 1.2))
+    for column in ("id", "big", "small", "ratio", "name", "note", "at", "day", "flag", "price", "data", "maybe"):
+        compare("SQLite, one column (%s) / R" % column, explained("SELECT %s FROM sqlite_wide" % column, warm),
+                program("bare_sqlite", FILE, "scan", "SELECT %s FROM wide" % column), (1.5, 1.35))
+    for level, reach in (("READ COMMITTED", 3), ("REPEATABLE READ", 2)):
+        compare("SQLite, point lookups, %s / heap" % level, called("sqlite", level), called("heap", level), (reach, 1.5))
+        compare("... of %d in one transaction / of %d" % (10 * LOOKUPS, LOOKUPS),
+                called("sqlite", level, 10 * LOOKUPS), called("sqlite", level), (1.1, 1.0))
+    compare("SQLite, point lookups / bare libsqlite3", called("sqlite"),
+            program("bare_sqlite", FILE, "lookup", "SELECT name FROM wide WHERE id = ?1", 1, LOOKUPS))
+    compare("SQLite, join with %d keys / heap" % KEYS, explained(JOIN % "sqlite_wide", warm, NESTED),
+            explained(JOIN % "heap_wide", "SELECT 1", NESTED), (10, 5))
+
+
+def received(query):
+    """The bytes that a query receives."""
+    lines = psql("EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) %s;" % query)
+    return float([text for text in lines if "Remote Bytes" in text][0].split()[-1])
+
+
+def of_mongodb():
+    """The measures of the collection."""
+    warm = "SELECT count(*) FROM mongo_wide WHERE id < 3"
+    bare = ("bare_mongo", URI, "bench")
+    compare("MongoDB, full scan / M", explained("SELECT * FROM mongo_wide", warm),
+            program(*bare, "wide", "scan", "{}"), (1.15, 0.85))
+    line("MongoDB, one int of twelve, bytes / whole documents", received("SELECT * FROM mongo_wide"),
+         received("SELECT small FROM mongo_wide"), (0.15, 0.15))
+    compare("MongoDB, one int of twelve / M with that projection", explained("SELECT small FROM mongo_wide", warm),
+            program(*bare, "wide", "scan", '{"small": 1}'), (1.3, 1.0))
+    compare("MongoDB, _id lookups / bare commands", called("byid"),
+            program(*bare, "byid", "lookup", "_id", 1, LOOKUPS), (1.3, 1.05))
+    compare("... of %d in one transaction / of %d" % (10 * LOOKUPS, LOOKUPS),
+            called("byid", count=10 * LOOKUPS), called("byid"), (1.1, 1.0))
+    compare("MongoDB, indexed lookups / bare commands", called("mongo"),
+            program(*bare, "wide", "lookup", "id", 1, LOOKUPS))
+    compare("MongoDB, join with %d keys / bare finds" % KEYS, explained(JOIN % "mongo_wide", warm, NESTED),
+            program(*bare, "wide", "lookup", "id", 1, KEYS), (1.3, 0.05))
+
+
+def servers_apart():
+    """An Append over servers that are DELAY ms away, beside one of them."""
+    folders = [os.path.join(DIRECTORY, "member%d" % i) for i in range(MEMBERS)]
+    starter = [sys.executable, os.path.join(TEST, "mongod.py")]
+    proxies = []
+    ddl = "CREATE TABLE far (n bigint, v text);"
+    try:
+        for i, folder in enumerate(folders):
+            started = subprocess.run([*starter, "start", "--standalone", "--dir", folder], capture_output=True, text=True)
+            if started.returncode != 0:
+                sys.exit("bench: " + started.stderr)
+            port = int(started.stdout)
+            pymongo.MongoClient(DIRECT % port).bench.far.insert_many([{"n": n, "v": "x" * 100} for n in range(20)])
+            proxies.append(Proxy(port))
+            ddl += ("CREATE SERVER far%d FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS (uri '%s', database 'bench',"
+                    " transactions 'off');" % (i, DIRECT % proxies[i].port))
+            ddl += "CREATE FOREIGN TABLE far_%d () INHERITS (far) SERVER far%d OPTIONS (collection 'far');" % (i, i)
+        psql(ddl)
+        for proxy in proxies:
+            proxy.command("delay %d" % DELAY)
+        compare("MongoDB, Append over %d servers %d ms away / one" % (MEMBERS, DELAY),
+                explained("SELECT v FROM far", "SELECT v FROM far"), explained("SELECT v FROM far_0", "SELECT v FROM far_0"),
+                (1.5, 1.2))
+    finally:
+        for proxy in proxies:
+            proxy.close()
+        for folder in folders:
+            subprocess.run([*starter, "stop", "--dir", folder], check=False)
+
+
+def memory():
+    """The most memory of a session that scans, above one that does nothing."""
+    idle = Session()
+    idle.must("EXPLAIN (ANALYZE, TIMING OFF) SELECT * FROM keys")
+    base = idle.peak_mb()
+    idle.close()
+    print("\nMB at the most, of a session that scans %d rows" % ROWS)
+    print("%-54s %9s %9s %7s %8s %8s" % ("", "idle", "ours", "more", "goal", "stretch"))
+    for title, table, reach in (("SQLite", "sqlite_wide", 8), ("MongoDB", "mongo_wide", 16)):
+        session = Session()
+        session.must("EXPLAIN (ANALYZE, TIMING OFF) SELECT * FROM " + table)
+        peak = session.peak_mb()
+        session.close()
+        print("%-54s %9.1f %9.1f %7.1f %s" % (title + ", full scan", base, peak, peak - base, goal(peak - base, reach, reach)),
+              flush=True)
 
 
 def main():
     """Load, prepare, measure, print."""
     load()
     prepare()
-    few = "SELECT count(*) FROM %s WHERE id < 3"
-    sqlite_warm, mongo_warm = few % "sqlite_wide", few % "mongo_wide"
-    nested = "SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-    join = "SELECT count(w.name) FROM keys k JOIN %s w ON w.id = k.id"
-    print("\n%d rows of 12 columns, %d rounds, medians in ms" % (ROWS, ROUNDS))
-    print("%-58s %9s %9s %7s" % ("", "base", "ours", "ratio"))
-    compare("SQLite, full scan / bare libsqlite3",
-            explained("SELECT * FROM sqlite_wide", sqlite_warm), program("bare_sqlite", FILE, "scan", "SELECT * FROM wide"))
-    for column in ("small", "big", "ratio", "name", "at", "data"):
-        compare("SQLite, one column (%s) / bare libsqlite3" % column,
-                explained("SELECT %s FROM sqlite_wide" % column, sqlite_warm),
-                program("bare_sqlite", FILE, "scan", "SELECT %s FROM wide" % column))
-    compare("SQLite, %d point lookups / local table" % LOOKUPS, called("lookup_sqlite"), called("lookup_heap"))
-    compare("SQLite, %d point lookups / bare libsqlite3" % LOOKUPS, called("lookup_sqlite"),
-            program("bare_sqlite", FILE, "lookup", "SELECT name FROM wide WHERE id = ?1", 1, LOOKUPS))
-    compare("SQLite, join with %d keys / local table" % KEYS,
-            explained(join % "sqlite_wide", sqlite_warm, nested), explained(join % "heap_wide", "SELECT 1", nested))
-    compare("MongoDB, full scan / bare libmongoc",
-            explained("SELECT * FROM mongo_wide", mongo_warm), program("bare_mongo", URI, "bench", "wide", "scan", "{}"))
-    compare("MongoDB, one column (small) / bare libmongoc, projected",
-            explained("SELECT small FROM mongo_wide", mongo_warm),
-            program("bare_mongo", URI, "bench", "wide", "scan", '{"small": 1}'))
-    compare("MongoDB, %d point lookups / bare libmongoc" % LOOKUPS, called("lookup_mongo"),
-            program("bare_mongo", URI, "bench", "wide", "lookup", "id", 1, LOOKUPS))
-    compare("MongoDB, %d point lookups / local table" % LOOKUPS, called("lookup_mongo"), called("lookup_heap"))
-    compare("MongoDB, join with %d keys / that many bare finds" % KEYS, explained(join % "mongo_wide", mongo_warm, nested),
-            program("bare_mongo", URI, "bench", "wide", "lookup", "id", 1, KEYS))
-    compare("MongoDB, join with %d keys / local table" % KEYS,
-            explained(join % "mongo_wide", mongo_warm, nested), explained(join % "heap_wide", "SELECT 1", nested))
-    print("\n%-58s %9s %9s" % ("cancel to return, ms", "median", "worst"))
-    cancelled("SQLite, row loop", "SELECT count(a.ratio + b.ratio) FROM sqlite_wide a CROSS JOIN sqlite_wide b")
-    with open(os.path.join(DIRECTORY, "..", "mongo", "node0", "mongod.pid"), encoding="ascii") as file:
-        pid = int(file.read())
-    cancelled("MongoDB, find on a stopped server", "SELECT count(name) FROM mongo_wide", stop=pid, warm=mongo_warm)
+    print("\n%d rows of 12 columns, %d rounds, medians in ms (bytes in bytes)" % (ROWS, ROUNDS))
+    print("%-54s %9s %9s %7s %8s %8s" % ("", "base", "ours", "ratio", "goal", "stretch"), flush=True)
+    of_sqlite()
+    of_mongodb()
+    servers_apart()
+    memory()
 
 
 if __name__ == "__main__":
