@@ -20,8 +20,16 @@
 
 #include "sqlite.h"
 
+/*
+ * Not pragma_table_list: it compiles all views of the file.  A virtual table
+ * has no root page; the primary key of a WITHOUT ROWID table is an index that
+ * the schema does not list.
+ */
 static const char table_query[] =
-"SELECT type, wr FROM pragma_table_list(?1) WHERE schema = 'main'";
+"SELECT type, rootpage = 0, EXISTS (SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk' "
+"AND name NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'index')) "
+"FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE "
+"UNION ALL SELECT 'table', 0, 0 WHERE lower(?1) IN ('sqlite_schema', 'sqlite_master')";
 
 static const char columns_query[] =
 "SELECT name, type, pk FROM pragma_table_xinfo(?1, 'main') ORDER BY pk, cid";
@@ -85,14 +93,15 @@ learn_kind(SqliteSession *session, SqliteTable *table, SyError *err)
 
 	if (statement == NULL)
 		return false;
-	rc = sqlite3_step(statement->stmt);
+	rc = sqlite_statement_step(statement->stmt);
 	if (rc == SQLITE_ROW)
 	{
 		const char *type = (const char *) sqlite3_column_text(statement->stmt, 0);
 
-		if (type != NULL && (strcmp(type, "view") == 0 || strcmp(type, "virtual") == 0))
+		if ((type != NULL && strcmp(type, "view") == 0) ||
+			sqlite3_column_int(statement->stmt, 1) != 0)
 			table->identity = SQLITE_IDENTITY_NONE;
-		else if (sqlite3_column_int(statement->stmt, 1) != 0)
+		else if (sqlite3_column_int(statement->stmt, 2) != 0)
 			table->identity = SQLITE_IDENTITY_KEY;
 		else
 			table->identity = SQLITE_IDENTITY_ROWID;
@@ -131,7 +140,7 @@ learn_columns(SqliteSession *session, SqliteTable *table, SyError *err)
 
 	if (statement == NULL)
 		return false;
-	while ((rc = sqlite3_step(statement->stmt)) == SQLITE_ROW)
+	while ((rc = sqlite_statement_step(statement->stmt)) == SQLITE_ROW)
 	{
 		const char *name = (const char *) sqlite3_column_text(statement->stmt, 0);
 		const char *type = (const char *) sqlite3_column_text(statement->stmt, 1);

@@ -106,7 +106,8 @@ sqlite_error_set(SqliteSession *session, SyError *err)
 	const char *text = sqlite3_errmsg(session->db);
 	const CodeMeaning *meaning = find_meaning(code);
 
-	if ((code & 0xff) == SQLITE_INTERRUPT)
+	if ((code & 0xff) == SQLITE_INTERRUPT ||
+		((code & 0xff) == SQLITE_NOMEM && (QueryCancelPending || ProcDiePending)))
 	{
 		set_canceled(session, err);
 		return;

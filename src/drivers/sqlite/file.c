@@ -256,14 +256,22 @@ sqlite_file_locate(const SySource *source, SqliteFile *file, SyError *err)
 	return true;
 }
 
-/* Is the file that the session has open still the one at its path? */
+/*
+ * Is the file that the session has open still the one at its path, and as it
+ * was then?  A program that does not write by SQLite, as cp, may leave all the
+ * counters by which SQLite tells whether what it has in memory still holds, so
+ * that rows of the old file would be read at places of the new one.
+ */
 bool
 sqlite_file_same(const SqliteSession *session)
 {
+	const SqliteFile *file = &session->file;
 	struct stat st;
 
-	return stat(session->file.path, &st) == 0 &&
-		st.st_dev == session->file.device && st.st_ino == session->file.inode;
+	return stat(file->path, &st) == 0 &&
+		st.st_dev == file->device && st.st_ino == file->inode && st.st_size == file->size &&
+		st.st_mtim.tv_sec == file->modified.tv_sec &&
+		st.st_mtim.tv_nsec == file->modified.tv_nsec;
 }
 
 /* Read bytes of the file's header through SQLite's own descriptor. */

@@ -344,7 +344,7 @@ step(SqliteScan *scan)
 		begun = sy_now_us();
 	if (timeout_ms > 0)
 		session->step_until = begun + (int64) timeout_ms * 1000 - scan->worked_us;
-	rc = sqlite3_step(scan->statement->stmt);
+	rc = sqlite_statement_step(scan->statement->stmt);
 	if (begun != 0)
 	{
 		int64		worked = sy_now_us() - begun;

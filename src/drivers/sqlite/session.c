@@ -41,6 +41,50 @@
 static const int back_off_ms[] = {1, 2, 5, 10, 25};
 
 /*
+ * Memory
+ *
+ * Compiling has no progress handler before SQLite 3.41, and views upon views
+ * take exponential time to compile, also within a step of pragma functions.
+ * So an interrupt makes SQLite run out of memory then, which it can bear.
+ */
+
+static sqlite3_mem_methods library_memory;
+static bool interruptible = false;
+
+/* May the library have more memory? */
+static inline bool
+may_allocate(void)
+{
+	return !(interruptible && (QueryCancelPending || ProcDiePending));
+}
+
+static void *
+allocate(int size)
+{
+	return may_allocate() ? library_memory.xMalloc(size) : NULL;
+}
+
+static void *
+reallocate(void *chunk, int size)
+{
+	return may_allocate() ? library_memory.xRealloc(chunk, size) : NULL;
+}
+
+/* Put ours before the library's functions.  False: it is too late for that. */
+static bool
+watch_memory(void)
+{
+	sqlite3_mem_methods watched;
+
+	if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &library_memory) != SQLITE_OK)
+		return false;
+	watched = library_memory;
+	watched.xMalloc = allocate;
+	watched.xRealloc = reallocate;
+	return sqlite3_config(SQLITE_CONFIG_MALLOC, &watched) == SQLITE_OK;
+}
+
+/*
  * What SQLite does once for the process: at the first session, so never in
  * the postmaster.  False: it could not.
  */
@@ -56,6 +100,7 @@ initialize_library(void)
 	snprintf(directory, sizeof(directory), "%s/%s", DataDir, TEMP_DIRECTORY);
 	if (stat(directory, &st) != 0 && mkdir(directory, S_IRWXU) != 0 && errno != EEXIST)
 		return false;
+	(void) watch_memory();		/* not if another library uses SQLite, too */
 	if (sqlite3_initialize() != SQLITE_OK)
 		return false;
 	sqlite3_temp_directory = sqlite3_mprintf("%s", directory);
@@ -367,6 +412,18 @@ drop_oldest(SqliteSession *session)
 	}
 }
 
+/* sqlite3_step() that an interrupt ends soon. */
+int
+sqlite_statement_step(sqlite3_stmt *stmt)
+{
+	int			rc;
+
+	interruptible = true;
+	rc = sqlite3_step(stmt);
+	interruptible = false;
+	return rc;
+}
+
 /*
  * The prepared statement of a text, from those kept or a new one; the caller
  * returns it with sqlite_statement_release().  NULL: "err" says why not.
@@ -379,6 +436,7 @@ sqlite_statement_get(SqliteSession *session, const char *sql, int length, SyErro
 	sqlite3_stmt *stmt = NULL;
 	dlist_iter	iter;
 	char	   *copy;
+	int			rc;
 
 	dlist_foreach(iter, &session->statements)
 	{
@@ -396,8 +454,10 @@ sqlite_statement_get(SqliteSession *session, const char *sql, int length, SyErro
 		drop_oldest(session);
 	copy = MemoryContextAlloc(session->base.cxt, length + 1);
 	statement = MemoryContextAlloc(session->base.cxt, sizeof(*statement));
-	if (sqlite3_prepare_v3(session->db, sql, length + 1, SQLITE_PREPARE_PERSISTENT,
-						   &stmt, NULL) != SQLITE_OK)
+	interruptible = true;
+	rc = sqlite3_prepare_v3(session->db, sql, length + 1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	interruptible = false;
+	if (rc != SQLITE_OK)
 	{
 		sqlite_error_set(session, err);
 		pfree(copy);

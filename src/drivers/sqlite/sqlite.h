@@ -258,6 +258,7 @@ extern void sqlite_session_end(SySession *base);
 extern SyProgress sqlite_session_snapshot(SqliteSession *session, SyError *err);
 extern bool sqlite_session_wait_snapshot(SqliteSession *session, SyError *err);
 extern void sqlite_session_rethrow(SqliteSession *session);
+extern int	sqlite_statement_step(sqlite3_stmt *stmt);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,
 											 int length, SyError *err);
 extern void sqlite_statement_release(SqliteSession *session, SqliteStatement *statement);
