@@ -68,7 +68,7 @@ sub table_at
 	my ($uri) = @_;
 	my $name = 'srv' . ++$number;
 
-	$node->safe_psql('postgres', $mongo->server_sql($name, uri => $uri, connect_timeout => '5s')
+	$node->safe_psql('postgres', $mongo->server_sql($name, uri => $uri, failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s')
 		  . "CREATE FOREIGN TABLE $name (_id bigint) SERVER $name OPTIONS (collection 't')");
 	return $name;
 }

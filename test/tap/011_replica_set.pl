@@ -22,10 +22,10 @@ my @ports = $mongo->ports;
 my $with_stranger = $mongo->uri;
 $with_stranger =~ s{//}{'//127.0.0.1:' . $backlog->port . ','}e;
 $node->safe_psql('postgres',
-		$mongo->server_sql('hot', connect_timeout => '20s')
-	  . $mongo->server_sql('only_first', connect_timeout => '2s', uri => "mongodb://127.0.0.1:$ports[0]/?replicaSet=rs0")
-	  . $mongo->server_sql('stranger', connect_timeout => '20s', uri => $with_stranger)
-	  . $mongo->server_sql('nearest', connect_timeout => '20s', uri => $mongo->uri('readPreference=nearest'))
+		$mongo->server_sql('hot', failure_threshold => 1000, failure_rate => 0, connect_timeout => '20s')
+	  . $mongo->server_sql('only_first', failure_threshold => 1000, failure_rate => 0, connect_timeout => '2s', uri => "mongodb://127.0.0.1:$ports[0]/?replicaSet=rs0")
+	  . $mongo->server_sql('stranger', failure_threshold => 1000, failure_rate => 0, connect_timeout => '20s', uri => $with_stranger)
+	  . $mongo->server_sql('nearest', failure_threshold => 1000, failure_rate => 0, connect_timeout => '20s', uri => $mongo->uri('readPreference=nearest'))
 	  . q{
 	CREATE FOREIGN TABLE t (_id bigint, n bigint, s text) SERVER hot OPTIONS (fetch_size '100');
 	CREATE FOREIGN TABLE only_first (_id bigint, n bigint, s text) SERVER only_first OPTIONS (collection 't');

@@ -24,9 +24,9 @@ my $proxy = Switchyard::Proxy->new($mongo->port);
 my $node = new_node('main');
 my $through = $mongo->uri('', '127.0.0.1:' . $proxy->port);
 $node->safe_psql('postgres',
-		$mongo->server_sql('hot', connect_timeout => '500ms')
-	  . $mongo->server_sql('proxied', connect_timeout => '5s', uri => $through)
-	  . $mongo->server_sql('hurried', connect_timeout => '5s', uri => $through, query_timeout => '500ms')
+		$mongo->server_sql('hot', failure_threshold => 1000, failure_rate => 0, connect_timeout => '500ms')
+	  . $mongo->server_sql('proxied', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s', uri => $through)
+	  . $mongo->server_sql('hurried', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s', uri => $through, query_timeout => '500ms')
 	  . q{
 	CREATE FOREIGN TABLE hot (_id bigint, n bigint, s text) SERVER hot OPTIONS (collection 't', fetch_size '100');
 	CREATE FOREIGN TABLE proxied (_id bigint, n bigint, s text) SERVER proxied OPTIONS (collection 't', fetch_size '100');

@@ -22,10 +22,10 @@ my $version = $console->eval('print(client.server_info()["version"][0])');
 my $proxy = Switchyard::Proxy->new($mongo->port);
 my $node = new_node('main');
 $node->safe_psql('postgres',
-		$mongo->server_sql('hot', connect_timeout => '5s')
-	  . $mongo->server_sql('second', connect_timeout => '5s')
-	  . $mongo->server_sql('anywhere', connect_timeout => '5s', uri => $mongo->uri('readPreference=secondaryPreferred'))
-	  . $mongo->server_sql('proxied', connect_timeout => '5s', uri => $mongo->uri('', '127.0.0.1:' . $proxy->port))
+		$mongo->server_sql('hot', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s')
+	  . $mongo->server_sql('second', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s')
+	  . $mongo->server_sql('anywhere', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s', uri => $mongo->uri('readPreference=secondaryPreferred'))
+	  . $mongo->server_sql('proxied', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s', uri => $mongo->uri('', '127.0.0.1:' . $proxy->port))
 	  . q{
 	CREATE FOREIGN TABLE t (_id bigint, n bigint, s text) SERVER hot OPTIONS (fetch_size '100');
 	CREATE FOREIGN TABLE u (_id bigint, n bigint) SERVER hot;

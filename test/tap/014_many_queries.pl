@@ -22,7 +22,7 @@ my $node = new_node('main');
 my $ddl = '';
 foreach my $name (qw(good failing dropping slow))
 {
-	$ddl .= $mongo->server_sql($name, connect_timeout => '5s', uri => $mongo->uri("appName=$name"));
+	$ddl .= $mongo->server_sql($name, failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s', uri => $mongo->uri("appName=$name"));
 	$ddl .= "CREATE FOREIGN TABLE $name (_id bigint, n bigint, s text) SERVER $name OPTIONS (collection 't', fetch_size '100');\n";
 }
 $node->safe_psql('postgres', $ddl . q{

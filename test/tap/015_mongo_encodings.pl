@@ -48,7 +48,7 @@ sub same
 
 foreach my $database (qw(western bytes))
 {
-	my ($out, $err) = in_database($database, 'CREATE EXTENSION switchyard;' . $mongo->server_sql('hot', connect_timeout => '5s') . q{
+	my ($out, $err) = in_database($database, 'CREATE EXTENSION switchyard;' . $mongo->server_sql('hot', failure_threshold => 1000, failure_rate => 0, connect_timeout => '5s') . q{
 		CREATE USER MAPPING FOR CURRENT_USER SERVER hot OPTIONS (username 'müller', password 'pässwört');
 		CREATE FOREIGN TABLE numbers (_id bigint, n bigint) SERVER hot OPTIONS (collection 'Straße');
 		CREATE FOREIGN TABLE words (_id bigint, "größe" text, "tief" text OPTIONS (path 'ä.ö'), n bigint) SERVER hot OPTIONS (collection 'Straße');

@@ -29,7 +29,7 @@ my $ddl = '';
 my %uri = (hot => $mongo->uri, stalled => $mongo->uri('', '127.0.0.1:' . $stalled->port), one => $more[0]->uri, two => $more[1]->uri);
 foreach my $name (sort keys %uri)
 {
-	$ddl .= $mongo->server_sql($name, connect_timeout => '60s', uri => $uri{$name});
+	$ddl .= $mongo->server_sql($name, failure_threshold => 1000, failure_rate => 0, connect_timeout => '60s', uri => $uri{$name});
 	$ddl .= "CREATE FOREIGN TABLE $name (_id bigint, n bigint, s text) SERVER $name OPTIONS (collection 't', fetch_size '100');\n";
 	$ddl .= "CREATE USER MAPPING FOR $me SERVER $name OPTIONS (username 'app', password 'secret');\n" if $name =~ /hot|stalled/;
 }
