@@ -1,8 +1,11 @@
 #!/bin/bash
-# make soak: the differential test at length, with a seed of its own each time.
+# make soak: the differential test at length, with a seed of its own each time;
+# then SQLite files that are large, damaged, or full of random cells.
 #
 #	CASES=N		for each driver; default 1000000
 #	SEED=N		to run again what failed
+#	VARIANTS=N	damaged files; default 20000
+#	SECONDS_EACH=N	of random cells; default 600
 # shellcheck source=test/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -32,4 +35,6 @@ while [ "$cases" -gt 0 ]; do
 	cases=$((cases - piece))
 	seed=$((seed + 1))
 done
+env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE SY_SOAK=1 PG_TEST_TIMEOUT_DEFAULT=3600 \
+	"$SY_ROOT/test/run_check.sh" tap 031_hostile_files.pl 032_sqlite_long.pl || die "failed"
 say "soak: nothing found"

@@ -231,7 +231,7 @@ like(answer($psql, "CREATE SCHEMA i; IMPORT FOREIGN SCHEMA main FROM SERVER file
 # Damage of many kinds, against what the file's own library reads.
 my $damaged = PostgreSQL::Test::Utils::tempdir();
 chmod 0755, $damaged;
-my $variants = $ENV{SY_SOAK} ? 20000 : 300;
+my $variants = $ENV{SY_SOAK} ? $ENV{VARIANTS} // 20_000 : 300;
 my $seed = $ENV{SY_SOAK} ? time : 20250101;
 my $report = eval { python('', "$Switchyard::TEST_DIR/hostile/damage.py", 'host=' . $node->host . ' port=' . $node->port . ' dbname=postgres', "$damaged/f.db", $variants, $seed) };
 ok(defined $report, "$variants damaged files (seed $seed): errors or the same rows as the library reads") or diag($@);
