@@ -194,6 +194,21 @@ sy_database_set_told(uint64 id)
 	LWLockRelease(SY_LOCK_DIRECTORY);
 }
 
+/* The prober makes way for others; see health.h. */
+void
+sy_database_set_due(int64 due_us)
+{
+	SyDatabaseEntry *entry;
+
+	if (sy_shared == NULL)
+		return;
+	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
+	entry = search(attached);
+	if (OidIsValid(attached) && entry != NULL)
+		entry->info.due_us = due_us;
+	LWLockRelease(SY_LOCK_DIRECTORY);
+}
+
 /* No prober may be there for "ms"; see health.h. */
 int
 sy_database_withdraw(Oid dboid, int64 ms)

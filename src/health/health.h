@@ -395,6 +395,8 @@ typedef struct SyDatabase
 	int64		withdrawn_until_us; /* monotonic: no prober may be started
 									 * before; 0: it may */
 	uint64		told;			/* event up to which listeners were told */
+	int64		due_us;			/* monotonic: when the next probe is due, said
+								 * by a prober that makes way for others */
 } SyDatabase;
 
 /*
@@ -422,6 +424,9 @@ extern void sy_database_detach(void);
 
 /* The prober has told listeners of all events up to this one. */
 extern void sy_database_set_told(uint64 id);
+
+/* The prober makes way for others; its next probe will be due then. */
+extern void sy_database_set_due(int64 due_us);
 
 /*
  * DROP DATABASE and the like: no prober may be there for "ms".  Wakes the

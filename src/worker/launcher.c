@@ -50,9 +50,12 @@
 /* The launcher looks around at least so often. */
 #define LOOK_US			(INT64CONST(5) * 1000000)
 
-/* In turns, a database has no second one before; and a prober that ended
- * sooner than this has failed, unless it was told to. */
-#define TURN_US			(INT64CONST(5) * 1000000)
+/* A prober that ended sooner has failed, unless it was told to end. */
+#define SOON_US			(INT64CONST(5) * 1000000)
+
+/* In turns, a database has no second one before, nor needs it later. */
+#define SHORTEST_TURN_US	(INT64CONST(1) * 1000000)
+#define LONGEST_TURN_US		(INT64CONST(10) * 1000000)
 
 /* A registered database. */
 typedef struct Database
@@ -68,7 +71,8 @@ typedef struct Database
 	bool		had_round;		/* its last prober ended after one round */
 	int			failures;		/* probers in a row that ended too soon */
 	int64		started_us;
-	int64		due_us;
+	int64		due_us;			/* no prober before */
+	int64		turn_us;		/* the same, in turns */
 } Database;
 
 static List *databases = NIL;	/* of Database *, in TopMemoryContext */
@@ -153,7 +157,7 @@ note_end(Database *database)
 	database->has_sources = true;	/* else it is off the list */
 	database->had_round = database->one_round;
 	if (database->stopped || database->withdrawn || database->one_round ||
-		now_us - database->started_us >= TURN_US)
+		now_us - database->started_us >= SOON_US)
 		database->failures = 0;
 	else
 		database->due_us = now_us +
@@ -186,6 +190,8 @@ look_around(void)
 		if (database->prober_pid != 0 && database->handle == NULL)
 			database->has_sources = true;	/* an earlier launcher's prober */
 		database->withdrawn = registered[i].withdrawn_until_us > sy_now_us();
+		database->turn_us = Max(Min(registered[i].due_us, database->started_us + LONGEST_TURN_US),
+								database->started_us + SHORTEST_TURN_US);
 	}
 	foreach(cell, list_copy(databases))
 	{
@@ -319,8 +325,7 @@ describe_databases(bool turns)
 
 		result[i].running = is_running(database);
 		result[i].withdrawn = database->withdrawn || !database->listed;
-		result[i].due_us = turns && database->had_round ? database->started_us + TURN_US :
-			database->due_us;
+		result[i].due_us = turns && database->had_round ? database->turn_us : database->due_us;
 		result[i].started_us = database->started_us;
 	}
 	return result;
@@ -374,8 +379,8 @@ next_look(void)
 	{
 		Database   *database = (Database *) lfirst(cell);
 
-		if (database->had_round && database->started_us + TURN_US > now_us)
-			next_us = Min(next_us, database->started_us + TURN_US);
+		if (database->had_round && database->turn_us > now_us)
+			next_us = Min(next_us, database->turn_us);
 		if (database->due_us > now_us)
 			next_us = Min(next_us, database->due_us);
 	}

@@ -341,6 +341,7 @@ sy_prober_main(Datum arg)
 		if (one_round && !is_busy() && !is_due())
 		{
 			tell_events();
+			sy_database_set_due(sy_schedule_next(describe_targets(), list_length(sy_targets)));
 			leave();
 		}
 		wait_and_continue();
