@@ -7,6 +7,7 @@ WITH and WITHOUT are the socket directories of a cluster with the library as
 it is, and of one whose library asks src/health nothing.
 """
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import sys
 ROUNDS = int(os.environ.get("SY_BENCH_ROUNDS", "5")) * 2 + 1
 SECONDS = int(os.environ.get("SY_BENCH_SECONDS", "2"))
 DIRECTORY, WITH, WITHOUT = sys.argv[1:]
-FILE = os.path.join(DIRECTORY, "wide.db")
+FILE = os.path.join(DIRECTORY, "lookup.db")
 LOOKUP = os.path.join(DIRECTORY, "lookup.sql")
 
 
@@ -41,11 +42,16 @@ def main():
     """Prepare both clusters, measure, print."""
     with open(LOOKUP, "w", encoding="ascii") as file:
         file.write("\\set id random(1, 1000)\nSELECT name FROM lookup WHERE id = :id;\n")
+    db = sqlite3.connect(FILE)
+    db.execute("CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT)")
+    db.executemany("INSERT INTO names VALUES (?, ?)", ((i, "name%016d" % i) for i in range(1, 1001)))
+    db.commit()
+    db.close()
     for host in WITH, WITHOUT:
         psql(host, """
 CREATE EXTENSION IF NOT EXISTS switchyard;
 CREATE SERVER lookup FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s', read_only 'true');
-CREATE FOREIGN TABLE lookup (id bigint OPTIONS (key 'true'), name text) SERVER lookup OPTIONS ("table" 'wide');
+CREATE FOREIGN TABLE lookup (id bigint OPTIONS (key 'true'), name text) SERVER lookup OPTIONS ("table" 'names');
 """ % FILE)
     admission, success = psql(WITH, """
 CREATE EXTENSION switchyard_test CASCADE;
