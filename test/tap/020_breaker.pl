@@ -232,6 +232,11 @@ $bench->finish;
 like($out, qr{transactions actually processed: 3/100}, 'three are trials') or diag($err);
 is($finds->() - $before, 3, 'and exactly three queries arrive');
 is($count->('herd'), '10', 'then the breaker is closed');
+is($node->safe_psql('postgres', q{SELECT kind || ' ' || message FROM switchyard.events WHERE source = 'herd' ORDER BY id}) =~ s/\n/, /gr,
+	'failure could not connect to source "herd", opened too many consecutive failures, half_opened recovery_timeout is over, closed trial calls succeeded',
+	'the view events has it all');
+is($node->safe_psql('postgres', q{SELECT state, failures, trials, trials_max, opens, rejected >= 97, last_failure_class FROM switchyard.breakers WHERE source = 'herd'}),
+	'closed|0|0|3|1|t|source', 'and so has the view breakers');
 
 #
 # What opens nothing, although one failure would be enough.
@@ -347,5 +352,28 @@ like($one->{stderr}, qr/57P03/, 'and then refuses by itself');
 like(error_of($alone, 'SELECT count(*) FROM hot'), qr/08001/, 'another one has to find out');
 $one->quit;
 $alone->stop;
+
+#
+# So does a source for which there is no room in shared memory.
+#
+my $small = new_node('small', preload => 1, conf => "switchyard.max_sources = 1\nswitchyard.probe = off\n");
+foreach my $name (qw(first second third))
+{
+	$small->safe_psql('postgres', $mongo->server_sql($name, %common, failure_threshold => 1)
+		  . "CREATE FOREIGN TABLE $name (_id bigint) SERVER $name OPTIONS (collection 't')");
+}
+my $full = background($small);
+$full->query('SELECT count(*) FROM first');
+is($full->{stderr} =~ /not shared/ ? 1 : 0, 0, 'the first source has room');
+$full->{stderr} = '';
+$full->query('SELECT count(*) FROM second; SELECT count(*) FROM third');
+my $warnings = () = $full->{stderr} =~ /WARNING:  53400: the health of source/g;
+is($warnings, 1, 'one warning tells that others have none');
+$full->{stderr} = '';
+is($full->query('SELECT string_agg(source || $$ $$ || health_scope, $$, $$ ORDER BY source) FROM switchyard.sources'),
+	'first cluster, second backend, third backend', 'and the view sources shows which');
+$full->{stderr} = '';
+$full->quit;
+$small->stop;
 
 done_testing();
