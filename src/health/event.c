@@ -277,12 +277,21 @@ log_failure(const SyNews *news, const char *name, const SyLimits *limits)
 			 errhidestmt(true), errhidecontext(true)));
 }
 
-/* Log a change of state. */
+/*
+ * Log a change of state.  What an option brought about, or a reset that
+ * changed nothing, is no warning.
+ */
 static void
 log_change(const SyNews *news, const char *name, const SyBreakerChange *change)
 {
-	ereport(WARNING,
+	bool		is_news = change->from != change->to &&
+		change->from != SY_BREAKER_OFF && change->to != SY_BREAKER_OFF;
+
+	ereport(is_news ? WARNING : LOG,
 			(errcode(ERRCODE_WARNING),
+			 change->from == change->to ?
+			 errmsg("source \"%s\": circuit breaker was reset, it was %s", name,
+					sy_breaker_state_name(change->from)) :
 			 errmsg("source \"%s\": circuit breaker is %s now, was %s", name,
 					sy_breaker_state_name(change->to), sy_breaker_state_name(change->from)),
 			 errdetail("The reason: %s.", reason_of(news, change)),
