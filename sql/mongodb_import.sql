@@ -38,7 +38,7 @@ SELECT count(*) FROM sy_test_a.vacant;
 -- Embedded documents as they are, or not at all.
 IMPORT FOREIGN SCHEMA sy_test_import LIMIT TO (nested) FROM SERVER sy_test_mongo INTO sy_test_b OPTIONS (nested 'jsonb');
 SELECT name, type, options FROM sy_test_columns WHERE schema = 'sy_test_b';
-IMPORT FOREIGN SCHEMA sy_test_import LIMIT TO (nested) FROM SERVER sy_test_mongo INTO sy_test_c OPTIONS (nested 'none', sample '5');
+IMPORT FOREIGN SCHEMA sy_test_import LIMIT TO (nested) FROM SERVER sy_test_mongo INTO sy_test_c OPTIONS (nested 'none', sample '900');
 SELECT name, type, options FROM sy_test_columns WHERE schema = 'sy_test_c';
 
 -- All but some.
