@@ -22,6 +22,7 @@
 #include "base/compat.h"
 #include "pushdown/node.h"
 #include "pushdown/ship.h"
+#include "source/value.h"
 
 /* The six comparisons of one pair of types. */
 #define COMPARE(funcid, op, left, right) \
@@ -102,45 +103,13 @@ sy_ship_cast(Oid funcid, SyTypeKind from)
 	}
 }
 
-/* The kind of a type that values may have, or OTHER. */
+/* The kind of a type that values may have, or OTHER: JSON is not compared. */
 SyTypeKind
 sy_ship_kind(Oid typid)
 {
-	switch (typid)
-	{
-		case BOOLOID:
-			return SY_TYPE_BOOL;
-		case INT2OID:
-			return SY_TYPE_INT2;
-		case INT4OID:
-			return SY_TYPE_INT4;
-		case INT8OID:
-			return SY_TYPE_INT8;
-		case FLOAT4OID:
-			return SY_TYPE_FLOAT4;
-		case FLOAT8OID:
-			return SY_TYPE_FLOAT8;
-		case NUMERICOID:
-			return SY_TYPE_NUMERIC;
-		case TEXTOID:
-			return SY_TYPE_TEXT;
-		case VARCHAROID:
-			return SY_TYPE_VARCHAR;
-		case BPCHAROID:
-			return SY_TYPE_BPCHAR;
-		case BYTEAOID:
-			return SY_TYPE_BYTEA;
-		case UUIDOID:
-			return SY_TYPE_UUID;
-		case DATEOID:
-			return SY_TYPE_DATE;
-		case TIMESTAMPOID:
-			return SY_TYPE_TIMESTAMP;
-		case TIMESTAMPTZOID:
-			return SY_TYPE_TIMESTAMPTZ;
-		default:
-			return SY_TYPE_OTHER;
-	}
+	SyTypeKind	kind = sy_value_kind(typid);
+
+	return kind == SY_TYPE_JSON || kind == SY_TYPE_JSONB ? SY_TYPE_OTHER : kind;
 }
 
 /* The kind of the values that drivers compare a column of this kind with. */

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "source/source.h"
+#include "source/value.h"
 
 #include "access/htup_details.h"
 #include "access/reloptions.h"
@@ -482,53 +483,6 @@ sy_source_copy(const SySource *source, MemoryContext cxt)
 }
 
 /*
- * What drivers call a type; OTHER if they need not know it.  Only built-in
- * types count, by OID: a domain or another schema's type may do anything.
- */
-static SyTypeKind
-kind_of_type(Oid typid)
-{
-	switch (typid)
-	{
-		case BOOLOID:
-			return SY_TYPE_BOOL;
-		case INT2OID:
-			return SY_TYPE_INT2;
-		case INT4OID:
-			return SY_TYPE_INT4;
-		case INT8OID:
-			return SY_TYPE_INT8;
-		case FLOAT4OID:
-			return SY_TYPE_FLOAT4;
-		case FLOAT8OID:
-			return SY_TYPE_FLOAT8;
-		case NUMERICOID:
-			return SY_TYPE_NUMERIC;
-		case TEXTOID:
-			return SY_TYPE_TEXT;
-		case VARCHAROID:
-			return SY_TYPE_VARCHAR;
-		case BPCHAROID:
-			return SY_TYPE_BPCHAR;
-		case BYTEAOID:
-			return SY_TYPE_BYTEA;
-		case UUIDOID:
-			return SY_TYPE_UUID;
-		case DATEOID:
-			return SY_TYPE_DATE;
-		case TIMESTAMPOID:
-			return SY_TYPE_TIMESTAMP;
-		case TIMESTAMPTZOID:
-			return SY_TYPE_TIMESTAMPTZ;
-		case JSONOID:
-			return SY_TYPE_JSON;
-		case JSONBOID:
-			return SY_TYPE_JSONB;
-	}
-	return SY_TYPE_OTHER;
-}
-
-/*
  * The description of one column, in CurrentMemoryContext.
  */
 static SyColumn *
@@ -542,11 +496,11 @@ build_column(Oid relid, Form_pg_attribute attribute)
 	column->type_name = format_type_with_typemod(attribute->atttypid, attribute->atttypmod);
 	column->typid = attribute->atttypid;
 	column->typmod = attribute->atttypmod;
-	column->kind = kind_of_type(attribute->atttypid);
+	column->kind = sy_value_kind(attribute->atttypid);
 	if (column->kind == SY_TYPE_OTHER)
 	{
 		column->elemtypid = get_element_type(attribute->atttypid);
-		column->element = kind_of_type(column->elemtypid);
+		column->element = sy_value_kind(column->elemtypid);
 		if (column->element != SY_TYPE_OTHER)
 			column->kind = SY_TYPE_ARRAY;
 	}

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include <math.h>
 
 #include "catalog/namespace.h"
@@ -563,4 +564,51 @@ sy_value_error(SyError *err, const SyColumn *column, const SyProblem *problem,
 						sy_value_excerpt(excerpt, length, text), row, colon, reason);
 	else
 		sy_error_detail(err, "In %s%s%s.", row, colon, reason);
+}
+
+/*
+ * What drivers call a type; OTHER if they need not know it.  Only built-in
+ * types count, by OID: a domain or another schema's type may do anything.
+ */
+SyTypeKind
+sy_value_kind(Oid typid)
+{
+	switch (typid)
+	{
+		case BOOLOID:
+			return SY_TYPE_BOOL;
+		case INT2OID:
+			return SY_TYPE_INT2;
+		case INT4OID:
+			return SY_TYPE_INT4;
+		case INT8OID:
+			return SY_TYPE_INT8;
+		case FLOAT4OID:
+			return SY_TYPE_FLOAT4;
+		case FLOAT8OID:
+			return SY_TYPE_FLOAT8;
+		case NUMERICOID:
+			return SY_TYPE_NUMERIC;
+		case TEXTOID:
+			return SY_TYPE_TEXT;
+		case VARCHAROID:
+			return SY_TYPE_VARCHAR;
+		case BPCHAROID:
+			return SY_TYPE_BPCHAR;
+		case BYTEAOID:
+			return SY_TYPE_BYTEA;
+		case UUIDOID:
+			return SY_TYPE_UUID;
+		case DATEOID:
+			return SY_TYPE_DATE;
+		case TIMESTAMPOID:
+			return SY_TYPE_TIMESTAMP;
+		case TIMESTAMPTZOID:
+			return SY_TYPE_TIMESTAMPTZ;
+		case JSONOID:
+			return SY_TYPE_JSON;
+		case JSONBOID:
+			return SY_TYPE_JSONB;
+	}
+	return SY_TYPE_OTHER;
 }

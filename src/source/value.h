@@ -30,6 +30,9 @@ typedef struct SyProblem
 /* Largest magnitude up to which every integer is a double. */
 #define SY_VALUE_EXACT_DOUBLE	INT64CONST(9007199254740992)
 
+/* What drivers call a built-in type; OTHER if they need not know it. */
+extern SyTypeKind sy_value_kind(Oid typid);
+
 /* To BOOL is never done here: each driver knows its own truth values. */
 
 /* To INT2, INT4, INT8, FLOAT4, FLOAT8 (exact only), NUMERIC. */
