@@ -76,6 +76,7 @@ extern void syGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern List *sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys,
 								   bool *by_index);
 extern bool sy_path_may_sort(const SyRel *syrel, const RelOptInfo *rel, double keep);
+extern SyClassifier sy_path_classifier(const RelOptInfo *rel, const SyTable *table);
 extern SyNode *sy_path_conjunction(List *nodes);
 
 /* plan.c */

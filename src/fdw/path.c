@@ -33,8 +33,8 @@
 #define SORT_MEMORY_BYTES	(32.0 * 1024 * 1024)
 
 /* A classifier for one relation's expressions. */
-static SyClassifier
-classifier_for(const RelOptInfo *rel, const SyTable *table)
+SyClassifier
+sy_path_classifier(const RelOptInfo *rel, const SyTable *table)
 {
 	SyClassifier classifier;
 
@@ -108,7 +108,7 @@ syGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 
 	syrel->table = sy_table_get(relid, OidIsValid(userid) ? userid : GetUserId());
 	rel->fdw_private = syrel;
-	classifier = classifier_for(rel, syrel->table);
+	classifier = sy_path_classifier(rel, syrel->table);
 
 	foreach(lc, rel->baserestrictinfo)
 	{
@@ -174,7 +174,7 @@ sy_path_ship_pathkeys(RelOptInfo *rel, const SyRel *syrel, List *pathkeys, bool 
 {
 	const SyDriver *driver = syrel->table->source->driver;
 	SyQuery		query;
-	SyClassifier classifier = classifier_for(rel, syrel->table);
+	SyClassifier classifier = sy_path_classifier(rel, syrel->table);
 	SyOrder    *orders = palloc(Max(list_length(pathkeys), 1) * sizeof(SyOrder));
 	int			norders = 0;
 	ListCell   *lc;
@@ -237,7 +237,7 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *rel, SyRel *syrel)
 static bool
 is_key_clause(RelOptInfo *rel, SyRel *syrel, RestrictInfo *rinfo)
 {
-	SyClassifier classifier = classifier_for(rel, syrel->table);
+	SyClassifier classifier = sy_path_classifier(rel, syrel->table);
 	SyNode	   *node = NULL;
 
 	return ship_clause(&classifier, rel, rinfo, &node) != SY_SHIP_LOCAL && fixes_key(node);

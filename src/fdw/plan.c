@@ -209,6 +209,19 @@ add_bounds(PlannerInfo *root, Builder *builder)
 	builder->plan.guard = builder->plan.offset.present;
 }
 
+/* A builder for a plan node that reads the relation. */
+static Builder
+builder_for(RelOptInfo *rel, const SyTable *table)
+{
+	Builder		builder;
+
+	memset(&builder, 0, sizeof(builder));
+	builder.rel = rel;
+	builder.classifier = sy_path_classifier(rel, table);
+	builder.plan.relid = table->relid;
+	return builder;
+}
+
 /* The plan node of a base relation's scan. */
 static ForeignScan *
 plan_scan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
@@ -221,11 +234,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
 	List	   *vars;
 	Builder		builder;
 
-	memset(&builder, 0, sizeof(builder));
-	builder.rel = rel;
-	builder.classifier.relid = rel->relid;
-	builder.classifier.table = syrel->table;
-	builder.plan.relid = syrel->table->relid;
+	builder = builder_for(rel, syrel->table);
 	builder.plan.orders = sy_private_read_orders(orders, syrel->table, &builder.plan.norders);
 	assign_clauses(&builder, syrel, scan_clauses);
 	if (flags & SY_PATH_LIMIT)
@@ -253,11 +262,7 @@ plan_count(RelOptInfo *output, List *tlist)
 	ListCell   *lc;
 	Builder		builder;
 
-	memset(&builder, 0, sizeof(builder));
-	builder.rel = rel;
-	builder.classifier.relid = rel->relid;
-	builder.classifier.table = syrel->table;
-	builder.plan.relid = syrel->table->relid;
+	builder = builder_for(rel, syrel->table);
 	builder.plan.has_tlist = true;
 	builder.plan.count = true;
 	builder.plan.guard = true;

@@ -123,11 +123,8 @@ is_plain_select(const PlannerInfo *root)
 static bool
 can_send_bounds(PlannerInfo *root, RelOptInfo *rel, SyBound *limit, SyBound *offset)
 {
-	SyClassifier classifier;
+	SyClassifier classifier = sy_path_classifier(rel, ((SyRel *) rel->fdw_private)->table);
 
-	memset(&classifier, 0, sizeof(classifier));
-	classifier.relid = rel->relid;
-	classifier.table = ((SyRel *) rel->fdw_private)->table;
 	return sy_classify_bound(&classifier, root->parse->limitCount, limit) &&
 		sy_classify_bound(&classifier, root->parse->limitOffset, offset) &&
 		(limit->present || offset->present);
