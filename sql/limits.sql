@@ -34,6 +34,27 @@ CREATE SEQUENCE s;
 SELECT nextval('s') FROM t ORDER BY id LIMIT 1 OFFSET 2;
 SELECT id || '!' FROM t ORDER BY id LIMIT 2;
 
+-- The source cuts behind the last row that is looked at all the same, where
+-- LIMIT is there to cut.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id || '!' FROM t ORDER BY id LIMIT 2 OFFSET 1;
+SELECT id || '!' FROM t ORDER BY id LIMIT 2 OFFSET 1;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id || '!' FROM t OFFSET 1;
+SELECT currval('s');
+PREPARE n(bigint, bigint) AS SELECT nextval('s'), id || '!' FROM t ORDER BY id LIMIT $1 OFFSET $2;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (VERBOSE, COSTS OFF) EXECUTE n(1, 1);
+EXECUTE n(1, 1);
+EXECUTE n(2, NULL);
+EXECUTE n(NULL, 2);
+EXECUTE n(0, 2);
+EXECUTE n(9223372036854775807, 3);
+EXECUTE n(1, 9223372036854775807);
+EXECUTE n(-1, 9223372036854775807);
+EXECUTE n(1, -9223372036854775808);
+RESET plan_cache_mode;
+EXECUTE n(9223372036854775807, 1);
+EXECUTE n(-1, 1);
+
 -- A scan that never ran is shown with its filter; other lines differ between
 -- versions.
 CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$

@@ -254,6 +254,16 @@ SELECT count(*) FROM sy_test_good WHERE p = 1;
 \pset format aligned
 \pset tuples_only off
 
+-- A list that is a parameter is sent whatever its length.
+PREPARE sy_test_list(text[]) AS SELECT count(*) FROM sy_test_good WHERE t = ANY ($1);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE sy_test_list(array_fill(repeat('x', 1048576), ARRAY[15]));
+EXECUTE sy_test_list(array_fill(repeat('x', 1048576), ARRAY[16]));
+SET plan_cache_mode = force_custom_plan;
+EXECUTE sy_test_list(array_fill(repeat('x', 1048576), ARRAY[16]));
+RESET plan_cache_mode;
+SELECT count(*) FROM sy_test_good JOIN unnest(array_fill(repeat('x', 1048576), ARRAY[16])) AS l ON l = t;
+
 SET client_min_messages = warning;
 DROP SERVER sy_test_mongo CASCADE;
 DROP FUNCTION sy_test_push;

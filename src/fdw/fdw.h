@@ -39,6 +39,7 @@ typedef struct SyRel
 /* path.c's private data of a path: list_make2(orders, flags) */
 #define SY_PATH_LIMIT	1		/* LIMIT and OFFSET are sent */
 #define SY_PATH_COUNT	2		/* count(*) is sent */
+#define SY_PATH_TOP		4		/* LIMIT is sent, and OFFSET added to it */
 
 /* Targets other than columns, in lists of attribute numbers. */
 #define SY_TARGET_WHOLE_ROW		0
@@ -87,6 +88,7 @@ extern ForeignScan *syGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid rel
 /* upper.c */
 extern void syGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 								   RelOptInfo *input, RelOptInfo *output, void *extra);
+extern Node *sy_upper_rows_seen(PlannerInfo *root);
 
 /* cost.c */
 typedef struct SyCost

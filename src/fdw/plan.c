@@ -197,14 +197,12 @@ targets_by_table(Builder *builder, List *vars)
 		builder->plan.targets = lappend_int(builder->plan.targets, attnum);
 }
 
-/* Add LIMIT and OFFSET; upper.c found that they can be sent. */
+/* Add LIMIT and OFFSET, which are expressions that upper.c found can be sent. */
 static void
-add_bounds(PlannerInfo *root, Builder *builder)
+add_bounds(Builder *builder, Node *limit, Node *offset)
 {
-	Query	   *parse = root->parse;
-
-	if (!sy_classify_bound(&builder->classifier, parse->limitCount, &builder->plan.limit) ||
-		!sy_classify_bound(&builder->classifier, parse->limitOffset, &builder->plan.offset))
+	if (!sy_classify_bound(&builder->classifier, limit, &builder->plan.limit) ||
+		!sy_classify_bound(&builder->classifier, offset, &builder->plan.offset))
 		elog(ERROR, "LIMIT of a foreign scan cannot be sent any more");
 	builder->plan.guard = builder->plan.offset.present;
 }
@@ -238,7 +236,9 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
 	builder.plan.orders = sy_private_read_orders(orders, syrel->table, &builder.plan.norders);
 	assign_clauses(&builder, syrel, scan_clauses);
 	if (flags & SY_PATH_LIMIT)
-		add_bounds(root, &builder);
+		add_bounds(&builder, root->parse->limitCount, root->parse->limitOffset);
+	else if (flags & SY_PATH_TOP)
+		add_bounds(&builder, sy_upper_rows_seen(root), NULL);
 
 	vars = needed_vars(&builder);
 	if (wants_identity(root, &builder, vars))

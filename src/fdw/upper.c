@@ -14,6 +14,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -130,6 +132,41 @@ can_send_bounds(PlannerInfo *root, RelOptInfo *rel, SyBound *limit, SyBound *off
 		(limit->present || offset->present);
 }
 
+/* A call of one of bigint's own operators. */
+static Expr *
+bigint_call(Oid funcid, void *left, void *right)
+{
+	return (Expr *) makeFuncExpr(funcid, INT8OID, list_make2(left, right), InvalidOid,
+								 InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * How many rows LIMIT and OFFSET look at together, for a source that is to
+ * skip none of them: an expression of type bigint, NULL if LIMIT is.  It
+ * cannot overflow: a LIMIT below zero is an error before it is evaluated.
+ */
+Node *
+sy_upper_rows_seen(PlannerInfo *root)
+{
+	Node	   *limit = root->parse->limitCount;
+	Const	   *zero = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0),
+								 false, FLOAT8PASSBYVAL);
+	Const	   *most = makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
+								 Int64GetDatum(PG_INT64_MAX), false, FLOAT8PASSBYVAL);
+	CoalesceExpr *offset = makeNode(CoalesceExpr);
+	MinMaxExpr *skipped = makeNode(MinMaxExpr);
+
+	offset->coalescetype = INT8OID;
+	offset->args = list_make2(copyObject(root->parse->limitOffset), zero);
+	offset->location = -1;
+	skipped->minmaxtype = INT8OID;
+	skipped->op = IS_LEAST;
+	skipped->args = list_make2(offset, bigint_call(F_INT8MI, most, copyObject(limit)));
+	skipped->location = -1;
+	return eval_const_expressions(root, (Node *) bigint_call(F_INT8PL, copyObject(limit),
+															 skipped));
+}
+
 /*
  * Does it not matter whether the target is evaluated for rows that OFFSET
  * skips?  PostgreSQL evaluates it, so it may raise an error or draw from a
@@ -167,23 +204,53 @@ may_sort_top(const SyRel *syrel, const RelOptInfo *rel, const SyBound *limit,
 	return limit->present && keep <= MAX_TOP_ROWS && sy_path_may_sort(syrel, rel, keep);
 }
 
-/* Add the path that lets the source sort and cut. */
+/*
+ * The path that lets the source sort and cut, with "flags" for SY_PATH.  It
+ * skips "nskip" rows and returns "nkeep" of the others; 0: all.
+ */
+static Path *
+limit_path(PlannerInfo *root, RelOptInfo *rel, List *orders, bool by_index, double nskip,
+		   double nkeep, int flags)
+{
+	SyRel	   *syrel = (SyRel *) rel->fdw_private;
+	SyCost		cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);
+
+	if (orders != NIL)
+		sy_cost_sort(&cost, syrel->remote_rows,
+					 nkeep > 0 ? nskip + nkeep : syrel->remote_rows, by_index);
+	sy_cost_limit(&cost, nskip, nkeep);
+	/* core's Limit above a scan would cost the same, but fetch a whole batch */
+	cost.total *= SENT_LIMIT_FACTOR;
+	cost.startup = Min(cost.startup, cost.total);
+	return (Path *) sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
+										root->sort_pathkeys, rel->lateral_relids,
+										list_make2(orders, list_make1_int(flags)));
+}
+
+/*
+ * Add the path that lets the source sort and cut.  Where the rows that OFFSET
+ * skips matter, the source cuts behind LIMIT's last row and they are skipped
+ * here.
+ */
 static void
 add_limit_path(PlannerInfo *root, RelOptInfo *output)
 {
 	RelOptInfo *rel = exact_relation(root);
+	PathTarget *target = root->upper_targets[UPPERREL_FINAL];
 	SyRel	   *syrel;
 	SyBound		limit;
 	SyBound		offset;
 	List	   *orders = NIL;
 	bool		by_index = false;
+	bool		skip_here;
 	double		nskip;
 	double		nkeep;
-	SyCost		cost;
 	Path	   *path;
 
-	if (rel == NULL || !is_plain_select(root) || !can_send_bounds(root, rel, &limit, &offset) ||
-		(offset.present && !is_skippable(root->upper_targets[UPPERREL_FINAL])))
+	if (rel == NULL || !is_plain_select(root) || !can_send_bounds(root, rel, &limit, &offset))
+		return;
+	skip_here = offset.present && !is_skippable(target);
+	if (skip_here && !limit.present)
 		return;
 	syrel = (SyRel *) rel->fdw_private;
 	if (root->sort_pathkeys != NIL)
@@ -193,21 +260,17 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 			return;
 	}
 
-	cost = sy_cost_scan(syrel, rel, syrel->remote_rows, rel->rows, syrel->keyed);
-	nskip = sy_cost_bound(&offset, cost.rows);
-	nkeep = sy_cost_bound(&limit, cost.rows);
-	if (orders != NIL)
-		sy_cost_sort(&cost, syrel->remote_rows,
-					 limit.present ? nskip + nkeep : syrel->remote_rows, by_index);
-	sy_cost_limit(&cost, nskip, nkeep);
-	/* core's Limit above a scan would cost the same, but fetch a whole batch */
-	cost.total *= SENT_LIMIT_FACTOR;
-	cost.startup = Min(cost.startup, cost.total);
-	path = (Path *) sy_foreignscan_path(root, rel, NULL, cost.rows, cost.startup, cost.total,
-										root->sort_pathkeys, rel->lateral_relids,
-										list_make2(orders, list_make1_int(SY_PATH_LIMIT)));
-	path = (Path *) create_projection_path(root, output, path,
-										   root->upper_targets[UPPERREL_FINAL]);
+	nskip = sy_cost_bound(&offset, rel->rows);
+	nkeep = sy_cost_bound(&limit, rel->rows);
+	if (skip_here)
+		path = limit_path(root, rel, orders, by_index, 0, nskip + nkeep, SY_PATH_TOP);
+	else
+		path = limit_path(root, rel, orders, by_index, nskip, nkeep, SY_PATH_LIMIT);
+	path = (Path *) create_projection_path(root, output, path, target);
+	if (skip_here)
+		path = (Path *) create_limit_path(root, output, path, root->parse->limitOffset,
+										  root->parse->limitCount, LIMIT_OPTION_COUNT,
+										  (int64) nskip, (int64) nkeep);
 	add_path(output, path);
 }
 

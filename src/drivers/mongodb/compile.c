@@ -598,6 +598,7 @@ mongo_compile(const SyQuery *query, const MongoServerFacts *facts, bool transact
 		sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 					 "command for collection \"%s\" is too long", query->table->remote_name);
 		sy_error_detail(err, "The server takes commands of up to %u bytes.", limit);
+		sy_error_hint(err, "Instead of comparing a column with a long list, join with unnest() of the list.");
 		return false;
 	}
 	return true;
