@@ -7,7 +7,8 @@
  * readable, which fits core's protocol.  One that is still connecting waits for
  * several sockets, or to write, and one with a deadline waits for the clock as
  * well: our own loop drives all such scans of the Append together, until one
- * has a row or all wait for a single socket.
+ * has a row or all wait for a single socket.  It begins when the members that
+ * are not asynchronous have been read.
  *
  * A scan whose session is at work for another scan of the same source is not
  * overlapped: it fetches in place.
@@ -130,6 +131,14 @@ syForeignAsyncRequest(AsyncRequest *areq)
 		ExecAsyncRequestPending(areq);
 }
 
+/* Does the scan wait for what core can wait for: one socket to be readable? */
+static bool
+suits_core(SyScanState *state, SyWaitSpec *spec)
+{
+	sy_cursor_wait_spec(state->cursor, spec);
+	return spec->nitems == 1 && spec->items[0].events == SY_WAIT_READABLE && spec->until == 0;
+}
+
 /*
  * Collect the Append's blocked scans that core cannot wait for; false if one
  * of its scans can answer, so that nothing should be waited for.
@@ -149,8 +158,7 @@ collect_cold(AppendState *append, SyCursor **cursors, int *ncursors)
 			continue;
 		if (advance(scan_of(areq)))
 			return false;
-		sy_cursor_wait_spec(scan_of(areq)->cursor, &spec);
-		if (spec.nitems != 1 || spec.items[0].events != SY_WAIT_READABLE || spec.until != 0)
+		if (!suits_core(scan_of(areq), &spec))
 			cursors[(*ncursors)++] = scan_of(areq)->cursor;
 	}
 	return true;
@@ -158,7 +166,8 @@ collect_cold(AppendState *append, SyCursor **cursors, int *ncursors)
 
 /*
  * Drive scans that core cannot wait for, until all can be left to core (true)
- * or one can answer (false).
+ * or one can answer (false).  While the Append has other members to read it
+ * only looks: then none is waited for.
  */
 static bool
 drive_cold(AppendState *append)
@@ -167,7 +176,8 @@ drive_cold(AppendState *append)
 	int			ncursors;
 	bool		leave;
 
-	while ((leave = collect_cold(append, cursors, &ncursors)) && ncursors > 0)
+	while ((leave = collect_cold(append, cursors, &ncursors)) && ncursors > 0 &&
+		   append->as_syncdone)
 		sy_cursor_wait_any(cursors, ncursors);
 	pfree(cursors);
 	return leave;
@@ -221,8 +231,8 @@ syForeignAsyncConfigureWait(AsyncRequest *areq)
 			complete(areq);
 		return;
 	}
-	sy_cursor_wait_spec(state->cursor, &spec);
-	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, spec.items[0].fd, NULL, areq);
+	if (suits_core(state, &spec))
+		AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, spec.items[0].fd, NULL, areq);
 }
 
 /* The socket is readable. */

@@ -60,6 +60,17 @@ ok($ms < promised_ms(250), 'and does not wait for it') or diag("$ms ms");
 $mongo[1]->kill('CONT');
 is($psql->query('SELECT count(v) FROM t'), '12000', 'the session is usable');
 
+# Members that are not asynchronous do not wait for connections that cannot be made.
+my $cold = background($node);
+$_->kill('STOP') foreach @mongo;
+$ms = time_of(sub {
+	is($cold->query('SELECT _id FROM t LIMIT 1'), '1000001', 'a file is read while no server lets us in');
+});
+ok($ms < promised_ms(500), 'at once') or diag("$ms ms");
+$_->kill('CONT') foreach @mongo;
+is($cold->query('SELECT count(v) FROM t'), '12000', 'and then they do');
+$cold->quit;
+
 # A time-out that strikes while a source is told belongs to that statement.
 $mongo[1]->kill('STOP');
 $psql->query(q{SET statement_timeout = '1s'});
