@@ -179,7 +179,7 @@ def load_import(db):
 
 def main():
     part = sys.argv[1]
-    client = pymongo.MongoClient("127.0.0.1", int(os.environ["SY_MONGO_PORT"]), directConnection=True)
+    client = pymongo.MongoClient("127.0.0.1", int(os.environ["SY_MONGO_PORT"]), directConnection=True, w="majority")
     client.drop_database("sy_test_" + part)
     {"types": load_types, "pushdown": load_pushdown, "import": load_import}[part](client["sy_test_" + part])
 

@@ -55,7 +55,8 @@ def read_state(directory):
 def connect(directory, port=None):
     """A client with all rights: of one server if a port is given, else of the set."""
     state = read_state(directory)
-    options = {"serverSelectionTimeoutMS": SELECTION_MS}
+    # What is written shall be what is read, also by 4.4, whose default is 1.
+    options = {"serverSelectionTimeoutMS": SELECTION_MS, "w": "majority"}
     if state["tls"]:
         options.update(tls=True, tlsCAFile=os.path.join(directory, "ca.pem"))
     if state["auth"]:

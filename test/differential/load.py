@@ -176,7 +176,7 @@ class Sources:
             self.sqlite = sqlite3.connect(self.file, isolation_level=None)
             self.load_sqlite()
         if "mongodb" in drivers:
-            self.client = pymongo.MongoClient("127.0.0.1", mongo_port, directConnection=True)
+            self.client = pymongo.MongoClient("127.0.0.1", mongo_port, directConnection=True, w="majority")
             self.load_mongo()
 
     def stored_rows(self, table):
