@@ -118,6 +118,23 @@ foreach my $state ((sort grep { $_ ne 'HV00L' } keys %codes), 'HV00L')
 }
 $console->eval('client.admin.command("killAllSessions", [])');
 
+# Which of them count against the source.
+sub failures
+{
+	return (run(q{SELECT errors FROM switchyard.breakers WHERE source = 'hot'}))[0];
+}
+my @ill = (6, 7, 89, 91, 189, 10107, 11600, 11602, 13435, 13436);
+my @well = (2, 13, 18, 20, 24, 43, 50, 112, 146, 167, 237, 246, 292, 8000, 11601, 14031, 16608);
+foreach my $code (@ill, @well)
+{
+	my $wanted = failures() + (grep { $_ == $code } @ill);
+
+	play('getMore', '{"times": 1}', qq{"errorCode": $code});
+	fails("getMore: $code", 'hot', '\w{5}', "code $code\\b");
+	is(failures(), $wanted, "getMore: $code " . ((grep { $_ == $code } @ill) ? 'is' : 'is no') . ' failure of the source');
+}
+$console->eval('client.admin.command("killAllSessions", [])');
+
 # An election that is over soon is waited for.
 play('find', '{"times": 2}', '"errorCode": 10107');
 is(join('|', run('SELECT count(n) FROM hot')), "$rows|", 'an election during the first command is waited for');

@@ -70,8 +70,9 @@ static const MongoCode codes[] = {
 	{11602, ERRCODE_CONNECTION_FAILURE, SY_ERROR_SOURCE},	/* InterruptedDueTo */
 	{13435, ERRCODE_CONNECTION_FAILURE, SY_ERROR_SOURCE},	/* NotPrimaryNoSecondaryOk */
 	{13436, ERRCODE_CONNECTION_FAILURE, SY_ERROR_SOURCE},	/* NotPrimaryOrSecondary */
-	{43, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, SY_ERROR_SOURCE},	/* CursorNotFound */
-	{237, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, SY_ERROR_SOURCE}, /* CursorKilled */
+	/* it drops a cursor that nobody reads for long: the source is well */
+	{43, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, SY_ERROR_REQUEST}, /* CursorNotFound */
+	{237, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, SY_ERROR_REQUEST},	/* CursorKilled */
 	{64, ERRCODE_SYSTEM_ERROR, SY_ERROR_SOURCE},	/* WriteConcernFailed */
 	{100, ERRCODE_SYSTEM_ERROR, SY_ERROR_SOURCE}	/* UnsatisfiableWriteConcern */
 };
