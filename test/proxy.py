@@ -23,7 +23,9 @@ one line; it ends when standard input does.
     refuse          close, and accept no connection
     accept          accept again
     reset           set the counters to zero
-    stats           JSON: attempts (refused ones, too), connections, requests, up, down (bytes), open
+    stats           JSON: attempts (refused ones, too), connections, requests, up, down (bytes),
+                    open, most_open, busy (connections with a request that has no answer
+                    yet), most_busy
 """
 import asyncio
 import json
@@ -62,6 +64,7 @@ class Proxy:
         self.number = 0
         self.changed = asyncio.Event()
         self.writers = set()
+        self.busy = set()
         self.refusing = False
         self.answers = {}
         self.held = set()
@@ -70,6 +73,8 @@ class Proxy:
     def reset(self):
         """Zero the counters."""
         self.attempts = self.connections = self.requests = self.up = self.down = 0
+        self.most_open = len(self.writers) // 2
+        self.most_busy = len(self.busy)
 
     def close_all(self):
         """Cut every connection, both sides."""
@@ -93,6 +98,7 @@ class Proxy:
                     await asyncio.sleep(self.number / 1000)
                 piece = data
             data = data[len(piece):]
+            self.busy.discard(writer)
             self.down += len(piece)
             writer.write(piece)
             await writer.drain()
@@ -135,12 +141,15 @@ class Proxy:
             if not data:
                 break
             self.up += len(data)
+            self.busy.add(client)
+            self.most_busy = max(self.most_busy, len(self.busy))
             if self.is_held(data):
                 self.requests += 1
                 continue
             answer = self.answer(data)
             if answer:
                 self.requests += 1
+                self.busy.discard(client)
                 client.write(answer)
                 await client.drain()
                 continue
@@ -174,6 +183,7 @@ class Proxy:
             return
         both = {writer, server_writer}
         self.writers |= both
+        self.most_open = max(self.most_open, len(self.writers) // 2)
         tasks = [asyncio.ensure_future(self.upstream(reader, server_writer, writer)),
                  asyncio.ensure_future(self.downstream(server_reader, writer))]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -181,6 +191,7 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.writers -= both
+        self.busy.discard(writer)
         for end in both:
             end.transport.abort()
 
@@ -209,7 +220,9 @@ class Proxy:
             self.reset()
         elif command == "stats":
             return json.dumps({"attempts": self.attempts, "connections": self.connections,
-                               "requests": self.requests, "up": self.up, "down": self.down, "open": len(self.writers) // 2})
+                               "requests": self.requests, "up": self.up, "down": self.down,
+                               "open": len(self.writers) // 2, "most_open": self.most_open,
+                               "busy": len(self.busy), "most_busy": self.most_busy})
         else:
             return "unknown command"
         return "ok"

@@ -77,9 +77,18 @@ end_session(SyConn *conn)
 	conn->driver->end(conn->session);
 }
 
-/* Close all cursors of a session: its transaction or its backend ends. */
+/* A use of a session by sy_conn_acquire(). */
+typedef struct Acquired
+{
+	dlist_node	node;			/* in conn->acquired */
+	SyConn	   *conn;			/* NULL: not yet */
+	SyGuard    *guard;
+	SyCall		call;
+} Acquired;
+
+/* End all uses of a session: its transaction or its backend ends. */
 static void
-close_cursors(SyConn *conn)
+end_uses(SyConn *conn)
 {
 	if (conn->waiting)
 	{
@@ -88,6 +97,9 @@ close_cursors(SyConn *conn)
 	}
 	while (!dlist_is_empty(&conn->cursors))
 		sy_guard_release(dlist_head_element(SyCursor, node, &conn->cursors)->guard);
+	while (!dlist_is_empty(&conn->acquired))
+		sy_guard_release(dlist_head_element(Acquired, node, &conn->acquired)->guard);
+	Assert(conn->uses == 0);
 }
 
 /* Close a session that nobody uses, and forget it. */
@@ -167,15 +179,12 @@ finish_transaction(int ms)
 	dlist_foreach_modify(iter, &conns)
 	{
 		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
-		bool		to_close;
 
-		close_cursors(conn);
+		end_uses(conn);
 		end_session(conn);
 		(void) settle(conn, next_deadline(until, nleft--));
-		to_close = sy_seat_release(conn->seat, &conn->session->source->limits);
-		if (conn->uses == 0 &&
-			(to_close ||
-			 conn->generation != sy_source_generation(conn->serverid, conn->umid)))
+		if (sy_seat_release(conn->seat, &conn->session->source->limits) ||
+			conn->generation != sy_source_generation(conn->serverid, conn->umid))
 			close_conn(conn);
 	}
 }
@@ -243,13 +252,10 @@ at_backend_exit(int code, Datum arg)
 	{
 		SyConn	   *conn = dlist_head_element(SyConn, node, &conns);
 
-		close_cursors(conn);
+		end_uses(conn);
 		end_session(conn);
 		(void) settle(conn, next_deadline(until, nleft--));
-		conn->driver->session_close(conn->session);
-		sy_seat_close(conn->seat);
-		dlist_delete(&conn->node);
-		/* the memory stays: a guard of sy_conn_acquire() may still point here */
+		close_conn(conn);
 	}
 }
 
@@ -298,6 +304,7 @@ open_conn(const SySource *source, const SySessionKey *key, SyCall *call)
 		conn->umid = source->umid;
 		conn->generation = sy_source_generation(source->serverid, source->umid);
 		dlist_init(&conn->cursors);
+		dlist_init(&conn->acquired);
 		conn->session = source->driver->session_create(copy, cxt, &err);
 	}
 	PG_CATCH();
@@ -542,13 +549,6 @@ sy_conn_unuse(SyConn *conn)
 		end_session(conn);
 }
 
-/* A use of a session by sy_conn_acquire(). */
-typedef struct Acquired
-{
-	SyConn	   *conn;			/* NULL: not yet */
-	SyCall		call;
-} Acquired;
-
 /* Guard callback of sy_conn_acquire(). */
 static void
 release_conn(void *object)
@@ -561,6 +561,7 @@ release_conn(void *object)
 		return;
 	if (conn->call == &acquired->call)
 		conn->call = NULL;
+	dlist_delete(&acquired->node);
 	sy_conn_unuse(conn);
 }
 
@@ -588,7 +589,9 @@ sy_conn_acquire(const SySource *source, MemoryContext cxt)
 	SyGuard    *guard = sy_guard_reserve(cxt, release_conn);
 
 	guard->object = acquired;
+	acquired->guard = guard;
 	acquired->conn = sy_conn_use(source, guard, &acquired->call);
+	dlist_push_tail(&acquired->conn->acquired, &acquired->node);
 	return acquired->conn->session;
 }
 

@@ -34,6 +34,7 @@ typedef struct SyConn
 	bool		begun;			/* between the driver's begin() and end() */
 	bool		waiting;		/* an operation is blocked and not yet resumed */
 	dlist_head	cursors;		/* of SyCursor, conn/cursor.c */
+	dlist_head	acquired;		/* other uses, conn.c */
 	SySeat	   *seat;			/* the session as other backends see it */
 	SyCall	   *call;			/* that the operation in progress, or the last
 								 * one, is part of; NULL: its owner is gone */

@@ -183,7 +183,9 @@ extern bool sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, 
 
 /*
  * The transaction is over: give the permit back.  True if the session must be
- * closed now: more than pool_size are open, or the source is drained.
+ * closed now: more than pool_size are open, or the source is drained.  Then
+ * the permit stays with it until sy_seat_close(), so that nobody opens
+ * another one before.
  */
 extern bool sy_seat_release(SySeat *seat, const SyLimits *limits);
 

@@ -211,6 +211,9 @@ wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
 	{
 		ConditionVariableCancelSleep();
 		sy_admit_wait_end();
+		/* who was woken and leaves without a permit wakes the next one */
+		if (!seat->permit)
+			ConditionVariableSignal(&slot->permit_free);
 	}
 	PG_END_TRY();
 
@@ -279,18 +282,15 @@ sy_seat_release(SySeat *seat, const SyLimits *limits)
 	if (!is_current(seat))
 		return true;
 	if (SY_WORD_STATE(pg_atomic_read_u64(&seat->slot->word)) == SY_BREAKER_DRAINED)
-	{
-		give_back(seat);
 		return true;
-	}
 	if (!used)
 		return false;
 	sy_seat_set_state(seat, SY_SEAT_IDLE);
 
-	/* first the session, then the permit: so no more than allowed are open */
-	used = seat->slot->shared && seat->connected && leave_if_crowded(seat, limits);
+	if (seat->slot->shared && seat->connected && leave_if_crowded(seat, limits))
+		return true;
 	give_back(seat);
-	return used;
+	return false;
 }
 
 /* What the session is doing; ACTIVE also counts a call. */
