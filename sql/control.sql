@@ -49,6 +49,9 @@ SELECT switchyard.drain('regress_sy_control', 'moves to another host');
 SELECT count(*) FROM t;
 TABLE breaker;
 TABLE status;
+-- Also after its session had to be replaced.
+ALTER SERVER regress_sy_control OPTIONS (ADD pool_size '6');
+SELECT count(*) FROM t;
 COMMIT;
 SELECT count(*) FROM t;
 \echo :LAST_ERROR_SQLSTATE
@@ -94,6 +97,7 @@ FETCH c;
 CLOSE c;
 SELECT switchyard.disconnect('regress_sy_control');
 COMMIT;
+SELECT count(*) FROM t;
 SELECT switchyard.disconnect('regress_sy_control');
 SET client_min_messages = error;
 

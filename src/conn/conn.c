@@ -187,6 +187,7 @@ finish_transaction(int ms)
 			conn->generation != sy_source_generation(conn->serverid, conn->umid))
 			close_conn(conn);
 	}
+	sy_seat_forget_left();
 }
 
 /*

@@ -166,6 +166,12 @@ typedef enum SySeatState
 extern SySeat *sy_seat_open(SySlot *slot, Oid userid);
 extern void sy_seat_close(SySeat *seat);
 
+/*
+ * The transaction is over, and sy_seat_release() was called for each seat:
+ * forget those that were closed in its midst, as after ALTER SERVER.
+ */
+extern void sy_seat_forget_left(void);
+
 /* The session is open now: count and show it. */
 extern void sy_seat_connected(SySeat *seat);
 
@@ -189,7 +195,7 @@ extern bool sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, 
  */
 extern bool sy_seat_release(SySeat *seat, const SyLimits *limits);
 
-/* Does the present transaction of this backend hold a permit for the source? */
+/* Has the present transaction of this backend used the source? */
 extern bool sy_seat_in_use(const SySlot *slot);
 
 /* What the session is doing; ACTIVE also counts a call. */

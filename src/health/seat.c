@@ -39,6 +39,7 @@ struct SySeat
 };
 
 static dlist_head seats = DLIST_STATIC_INIT(seats);
+static dlist_head left_seats = DLIST_STATIC_INIT(left_seats);	/* closed, but used */
 static bool exit_registered = false;
 static bool warned = false;
 
@@ -134,10 +135,15 @@ give_back(SySeat *seat)
 		ConditionVariableSignal(&seat->slot->permit_free);
 }
 
-/* The session is over, or was never opened. */
+/*
+ * The session is over, or was never opened; see health.h.  A transaction that
+ * has used it goes on using the source, perhaps over another session.
+ */
 void
 sy_seat_close(SySeat *seat)
 {
+	bool		left = seat->used && seat->connected;
+
 	give_back(seat);
 	if (seat->connected && is_current(seat))
 		pg_atomic_fetch_sub_u32(&seat->slot->sessions, 1);
@@ -148,7 +154,18 @@ sy_seat_close(SySeat *seat)
 		pg_atomic_fetch_add_u32(&seat->shown->changes, 1);
 	}
 	dlist_delete(&seat->node);
-	pfree(seat);
+	if (left)
+		dlist_push_head(&left_seats, &seat->node);
+	else
+		pfree(seat);
+}
+
+/* The transaction is over for all seats; see health.h. */
+void
+sy_seat_forget_left(void)
+{
+	while (!dlist_is_empty(&left_seats))
+		pfree(dlist_container(SySeat, node, dlist_pop_head_node(&left_seats)));
 }
 
 /* Take a permit if there is one. */
@@ -253,6 +270,9 @@ sy_seat_in_use(const SySlot *slot)
 		if (seat->slot == slot && seat->used)
 			return true;
 	}
+	dlist_foreach(iter, &left_seats)
+		if (dlist_container(SySeat, node, iter.cur)->slot == slot)
+			return true;
 	return false;
 }
 
