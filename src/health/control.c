@@ -14,6 +14,24 @@
 
 #include "health/shmem.h"
 
+/*
+ * Begin to count anew.  What a failed probe has found out is forgotten like
+ * the failures of calls: until the next one nothing is known.  Under the mutex.
+ */
+static void
+forget(SySlot *slot, const SyInstant *now)
+{
+	sy_stats_init(&slot->stats);
+	pg_atomic_write_u64(&slot->rejected, 0);
+	pg_atomic_write_u64(&slot->opens, 0);
+	slot->stats_reset = now->wall;
+	if (slot->probed_at == 0 || slot->probe_ok || slot->probe_undone)
+		return;
+	slot->probe_undone = true;
+	slot->degraded[0] = '\0';
+	slot->status_since = now->wall;
+}
+
 /* Obey a command. */
 static void
 command(SySlot *slot, const char *name, SyBreakerEvent event, int64 duration_ms,
@@ -30,12 +48,7 @@ command(SySlot *slot, const char *name, SyBreakerEvent event, int64 duration_ms,
 	SpinLockAcquire(&slot->mutex);
 	sy_breaker_command(&slot->breaker, event, duration_ms, &now, &news.changes);
 	if (event == SY_BREAKER_EV_RESET)
-	{
-		sy_stats_init(&slot->stats);
-		pg_atomic_write_u64(&slot->rejected, 0);
-		pg_atomic_write_u64(&slot->opens, 0);
-		slot->stats_reset = now.wall;
-	}
+		forget(slot, &now);
 	sy_event_settle(&news, &now);
 	SpinLockRelease(&slot->mutex);
 	sy_event_tell(&news, name, NULL);

@@ -124,7 +124,7 @@ status_of(const SySlot *slot)
 		case SY_BREAKER_HALF_OPEN:
 			return SY_SLOT_DEGRADED;
 		case SY_BREAKER_OFF:
-			if (slot->probed_at != 0 && !slot->probe_ok)
+			if (slot->probed_at != 0 && !slot->probe_ok && !slot->probe_undone)
 				return SY_SLOT_DOWN;
 			break;
 		case SY_BREAKER_CLOSED:

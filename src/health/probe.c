@@ -54,6 +54,7 @@ keep(SySlot *slot, const SyProbe *probe, const char *degraded, const SyInstant *
 	slot->probed_at = now->wall;
 	slot->probed_us = now->us;
 	slot->probe_ok = probe->err == NULL;
+	slot->probe_undone = false;
 	slot->probe_ms = probe->round_trip_ms;
 	strlcpy(slot->degraded, degraded, sizeof(slot->degraded));
 	if (probe->err != NULL)

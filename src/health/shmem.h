@@ -88,6 +88,7 @@ struct SySlot
 	TimestampTz probed_at;
 	int64		probed_us;
 	bool		probe_ok;
+	bool		probe_undone;	/* it failed before a reset: says nothing now */
 	bool		source_read_only;
 	double		probe_ms;
 	char		server_version[SY_HEALTH_VERSION_SIZE];

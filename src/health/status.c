@@ -108,6 +108,7 @@ sy_status_get(SySlot *slot, const SyLimits *limits, SyStatus *status)
 	int64		stale_us = (int64) limits->probe_interval_ms * STALE_INTERVALS * 1000;
 	SySlotStatus kind;
 	int64		probed_us;
+	bool		undone;
 
 	fill_unknown(status, limits);
 	if (slot == NULL)
@@ -117,6 +118,7 @@ sy_status_get(SySlot *slot, const SyLimits *limits, SyStatus *status)
 	copy_locked(slot, limits, &now, status);
 	kind = slot->status;
 	probed_us = slot->probed_us;
+	undone = slot->probe_undone;
 	SpinLockRelease(&slot->mutex);
 	copy_atomics(slot, &now, status);
 
@@ -124,7 +126,7 @@ sy_status_get(SySlot *slot, const SyLimits *limits, SyStatus *status)
 	status->status = names[kind];
 	if (kind != SY_SLOT_OK && status->state != SY_BREAKER_OFF)
 		return;
-	if (status->probed_at == 0)
+	if (status->probed_at == 0 || undone)
 		status->status = "unknown";
 	else if (now.us - probed_us > stale_us)
 	{

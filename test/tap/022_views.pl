@@ -92,6 +92,24 @@ is(breaker('gone', 'state, failures, trials'), 'closed|0|0', 'two more are the t
 is(source('gone', 'status'), 'ok', 'and the source is well');
 is(value('SELECT count(*) FROM gone'), '0', 'and answers queries');
 
+# A reset forgets what a failed probe has found out, and nothing else.
+value(q{SELECT switchyard.reset('gone')});
+is(source('gone', 'status'), 'ok', 'a reset leaves a source well that was found so');
+rename($gone, "$gone.away");
+is(value(q{SELECT ok, status FROM switchyard.probe('gone')}), 'f|degraded', 'the file is gone again');
+value(q{SELECT switchyard.reset('gone')});
+is(source('gone', 'status, status_since > probed_at, last_sqlstate'), 'unknown|t|08001', 'after a reset nobody knows how the source is');
+is(value(q{SELECT ok, status FROM switchyard.probe('gone')}), 'f|degraded', 'until it is probed');
+value(q{ALTER SERVER gone OPTIONS (breaker 'off')});
+is(value(q{SELECT ok, status FROM switchyard.probe('gone')}), 'f|down', 'without a breaker the probe alone tells');
+value(q{SELECT switchyard.reset('gone')});
+is(source('gone', 'status'), 'unknown', 'and is forgotten as well');
+value(q{ALTER SERVER gone OPTIONS (SET breaker 'on')});
+rename("$gone.away", $gone);
+is(value('SELECT count(*) FROM gone'), '0', 'the file is back, and answers queries');
+is(source('gone', 'status'), 'unknown', 'which are no probes');
+is(value(q{SELECT ok, status FROM switchyard.probe('gone')}), 't|ok', 'a good probe tells that it is well');
+
 # ----------------------------------------------- sessions of other backends
 
 my $psql = background($node);
