@@ -412,6 +412,7 @@ drain_conn(SyConn *conn)
 		SyCursor   *cursor = dlist_head_element(SyCursor, node, &conn->cursors);
 
 		cursor->drain(cursor, cursor->owner);
+		cursor->finished = true;
 		sy_guard_release(cursor->guard);
 	}
 }

@@ -16,6 +16,45 @@
 #include "base/guc.h"
 #include "conn/cursor.h"
 
+/*
+ * Who is about to read what, for log_access(); in "cxt".  At its end a
+ * transaction that aborts can ask no catalog.
+ */
+static char *
+access_text(const SyTable *table, MemoryContext cxt)
+{
+	char	   *role = GetUserNameFromId(table->source->userid, false);
+	MemoryContext caller = MemoryContextSwitchTo(cxt);
+	char	   *text = psprintf("role \"%s\", source \"%s\", relation \"%s.%s\"", role,
+								table->source->name, table->schema, table->name);
+
+	MemoryContextSwitchTo(caller);
+	return text;
+}
+
+/*
+ * Write to the log who has read what, and how it ended; see the setting
+ * log_access.  May be called while a transaction aborts.
+ */
+static void
+log_access(const SyCursor *cursor)
+{
+	long long	nrows = cursor->scan != NULL ? cursor->scan->stats.rows : 0;
+	char		outcome[32] = "";
+
+	if (cursor->sqlstate != 0)
+		snprintf(outcome, sizeof(outcome), ", error %s", unpack_sql_state(cursor->sqlstate));
+	else if (!cursor->finished)
+		strlcpy(outcome, ", given up", sizeof(outcome));
+
+	/* a message serves interrupts at its end, but this is no place for that */
+	HOLD_INTERRUPTS();
+	ereport(LOG,
+			(errmsg("access: %s, read, %lld rows%s", cursor->access, nrows, outcome),
+			 errhidestmt(true), errhidecontext(true)));
+	RESUME_INTERRUPTS();
+}
+
 /* Guard callback: the cursor's owner is going away.  Waits for nothing. */
 static void
 release_cursor(void *object)
@@ -23,6 +62,8 @@ release_cursor(void *object)
 	SyCursor   *cursor = (SyCursor *) object;
 	SyConn	   *conn = cursor->conn;
 
+	if (cursor->access != NULL)
+		log_access(cursor);
 	sy_admit_forget(&cursor->call);
 	if (conn == NULL)
 		return;
@@ -43,8 +84,10 @@ sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
 {
 	SyCursor   *cursor = MemoryContextAllocZero(cxt, sizeof(SyCursor));
 	SyGuard    *guard = sy_guard_reserve(cxt, release_cursor);
-	SyConn	   *conn;
+	SyConn	   *volatile conn = NULL;
 
+	if (sy_log_access == SY_LOG_ACCESS_ALL)
+		cursor->access = access_text(query->table, cxt);
 	cursor->guard = guard;
 	cursor->resowner = CurrentResourceOwner;
 	cursor->state = SY_DONE;
@@ -52,26 +95,22 @@ sy_cursor_open(const SyQuery *query, const void *statement, bool timing,
 	cursor->owner = owner;
 	guard->object = cursor;
 
-	conn = sy_conn_use(query->table->source, statement, &cursor->call);
+	PG_TRY();
+	{
+		conn = sy_conn_use(query->table->source, statement, &cursor->call);
+	}
+	PG_CATCH();
+	{
+		cursor->sqlstate = geterrcode();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	dlist_push_tail(&conn->cursors, &cursor->node);
 	cursor->conn = conn;
 	cursor->cxt = AllocSetContextCreate(conn->cxt, "switchyard scan", ALLOCSET_SMALL_SIZES);
 	cursor->scan = conn->driver->scan_create(conn->session, query, cursor->cxt);
 	cursor->scan->timing = timing;
 	return cursor;
-}
-
-/* Write to the log who has read what; see the setting log_access. */
-static void
-log_access(const SyCursor *cursor)
-{
-	const SyTable *table = cursor->scan->query->table;
-
-	ereport(LOG,
-			(errmsg("access: role \"%s\", source \"%s\", relation \"%s.%s\", read, %lld rows",
-					GetUserNameFromId(table->source->userid, false), table->source->name,
-					table->schema, table->name, (long long) cursor->scan->stats.rows),
-			 errhidestmt(true)));
 }
 
 /*
@@ -83,8 +122,7 @@ sy_cursor_close(SyCursor *cursor)
 {
 	SyConn	   *conn = cursor->conn;
 
-	if (sy_log_access == SY_LOG_ACCESS_ALL)
-		log_access(cursor);
+	cursor->finished = true;
 	sy_guard_release(cursor->guard);
 	sy_conn_settle(conn);
 	CHECK_FOR_INTERRUPTS();
@@ -97,6 +135,22 @@ table_context(void *arg)
 	const SyTable *table = (const SyTable *) arg;
 
 	errcontext("foreign table \"%s.%s\"", table->schema, table->name);
+}
+
+/*
+ * The same while a driver works for a cursor.  What it throws by itself, and
+ * does not return, is an error too.
+ */
+static void
+cursor_context(void *arg)
+{
+	SyCursor   *cursor = (SyCursor *) arg;
+	int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+	if (category != ERRCODE_SUCCESSFUL_COMPLETION && category != ERRCODE_WARNING &&
+		category != ERRCODE_NO_DATA)
+		cursor->sqlstate = geterrcode();
+	table_context((void *) cursor->scan->query->table);
 }
 
 /* Write the query to the log, constants hidden. */
@@ -120,8 +174,8 @@ sy_cursor_try_start(SyCursor *cursor)
 	ErrorContextCallback context;
 	SyError		err;
 
-	context.callback = table_context;
-	context.arg = (void *) cursor->scan->query->table;
+	context.callback = cursor_context;
+	context.arg = cursor;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
@@ -159,8 +213,8 @@ next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
 {
 	ErrorContextCallback context;
 
-	context.callback = table_context;
-	context.arg = (void *) cursor->scan->query->table;
+	context.callback = cursor_context;
+	context.arg = cursor;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
@@ -170,7 +224,10 @@ next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
 	cursor->state = SY_FAILED;
 	cursor->state = cursor->conn->driver->scan_next(cursor->scan, values, nulls, err);
 	if (cursor->state == SY_FAILED)
+	{
+		cursor->sqlstate = err->sqlstate != 0 ? err->sqlstate : ERRCODE_FDW_ERROR;
 		sy_conn_failed(cursor->conn, err);
+	}
 	else if (cursor->state != SY_BLOCKED && unlikely(!cursor->answered))
 		answered(cursor);
 
@@ -203,13 +260,29 @@ sy_cursor_try_next(SyCursor *cursor, Datum *values, bool *nulls)
 	return progress;
 }
 
+/* Wait for the source; what interrupts that is how the scan ended. */
+static void
+wait_noting_error(SyCursor *cursor)
+{
+	PG_TRY();
+	{
+		sy_conn_wait(cursor->conn->session);
+	}
+	PG_CATCH();
+	{
+		cursor->sqlstate = geterrcode();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 /* Wait until a blocked cursor can go on; counts the time if asked to. */
 static void
 wait_for(SyCursor *cursor)
 {
 	int64		began_us = cursor->scan->timing ? sy_now_us() : 0;
 
-	sy_conn_wait(cursor->conn->session);
+	wait_noting_error(cursor);
 	if (cursor->scan->timing)
 		cursor->scan->stats.remote_us += sy_now_us() - began_us;
 }
@@ -278,6 +351,7 @@ sy_cursor_wait_any(SyCursor **cursors, int ncursors)
 		for (int i = 0; i < ncursors; i++)
 		{
 			cursors[i]->conn->waiting = false;
+			cursors[i]->sqlstate = geterrcode();
 			sy_conn_interrupted(cursors[i]->conn);
 			cursors[i]->conn->driver->abandon(cursors[i]->conn->session);
 		}

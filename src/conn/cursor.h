@@ -38,6 +38,10 @@ struct SyCursor
 	SyProgress	state;			/* what the last call returned */
 	bool		starting;		/* that call was a start */
 	bool		answered;		/* the first batch has come */
+	bool		finished;		/* its reader needs no more of it */
+	int			sqlstate;		/* of the error that ended it, if it is known */
+	char	   *access;			/* who reads what, for the log; NULL: it is not
+								 * to be logged */
 	SyDrain		drain;
 	void	   *owner;
 	SyCall		call;			/* from its opening to its end: what is read

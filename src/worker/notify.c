@@ -30,6 +30,8 @@
 
 #define CHANNEL		"switchyard"
 
+static bool warned = false;		/* since listeners were told the last time */
+
 /* Append a key and a text, or null, to a JSON object. */
 static void
 append_text(StringInfo json, const char *key, const char *value)
@@ -76,7 +78,8 @@ payload_of(const SyEvent *event)
 
 /*
  * Send the transitions among the events, in one transaction.  The queue may
- * be full, when nobody hears of them; the events are still to be seen.
+ * be full, when nobody hears of them; the events are still to be seen.  That
+ * lasts, and is said once.
  */
 static void
 send_all(const SyEvent *events, int count)
@@ -90,6 +93,7 @@ send_all(const SyEvent *events, int count)
 			if (events[i].kind != SY_EVENT_FAILURE)
 				Async_Notify(CHANNEL, payload_of(&events[i]));
 		CommitTransactionCommand();
+		warned = false;
 	}
 	PG_CATCH();
 	{
@@ -99,10 +103,12 @@ send_all(const SyEvent *events, int count)
 		error = CopyErrorData();
 		FlushErrorState();
 		AbortCurrentTransaction();
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("could not notify listeners on channel \"%s\"", CHANNEL),
-				 errdetail("%s.", error->message)));
+		if (!warned)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("could not notify listeners on channel \"%s\"", CHANNEL),
+					 errdetail("%s.", error->message)));
+		warned = true;
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
