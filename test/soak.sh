@@ -30,7 +30,7 @@ seed=${SEED:-$(date +%s)}
 piece=20000
 while [ "$cases" -gt 0 ]; do
 	[ "$cases" -ge $piece ] || piece=$cases
-	as_user "$SY_TMP/test/differential/run" --cases "$piece" --seed "$seed" | grep -v '^# pushed'
+	as_user "$SY_TMP/test/differential/run" --cases "$piece" --seed "$seed" | grep -v '^# sent to'
 	[ "${PIPESTATUS[0]}" = 0 ] || die "failed with SEED=$seed CASES=$piece"
 	cases=$((cases - piece))
 	seed=$((seed + 1))

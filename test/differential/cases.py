@@ -1,12 +1,18 @@
 """How a query is asked, and what came of it."""
+import os
+
 import psycopg2
 import psycopg2.extensions
 
+from queries import PLAIN
+
 MODES = ("constants", "prepared", "generic", "lateral", "exists", "subselects", "cursor", "parallel", "repeatable", "altered", "joined", "locked",
-         "barrier", "inherited")
+         "barrier", "inherited", "policy", "merged", "written")
 ROUNDS = {"prepared": 7, "generic": 2, "lateral": 3, "exists": 3, "altered": 4}
-MAY_STOP = ("exists", "locked", "joined", "barrier", "lateral")     # some before the row that raises
-UNORDERED = ("lateral", "exists", "joined", "locked")
+MAY_STOP = ("exists", "locked", "joined", "barrier", "lateral", "policy", "merged", "written")     # some before the row that raises
+UNORDERED = ("lateral", "exists", "joined", "locked", "merged", "written")
+MERGED = ("int2", "int4", "int8", "float8", "text", "uuid", "date", "timestamp", "timestamptz", "numeric", "bytea")
+READER = "differential_%d" % os.getpid()    # a role that row security binds
 
 
 class Outcome:
@@ -101,8 +107,9 @@ class Case:
         """An outcome for each statement that returns something."""
         session.set("plan_cache_mode", "force_generic_plan" if self.mode == "generic" else "auto")
         nested = self.mode in ("lateral", "exists", "joined", "locked") and len(self.query.targets) != 2
-        session.set("enable_hashjoin", "off" if nested else "on")
+        session.set("enable_hashjoin", "off" if nested or self.mode == "merged" else "on")
         session.set("enable_mergejoin", "off" if nested else "on")
+        session.set("enable_nestloop", "off" if self.mode == "merged" else "on")
         session.set(session.parallel, "on" if self.mode == "parallel" else "off")
         return getattr(self, "run_" + self.mode)(session, source)
 
@@ -118,6 +125,20 @@ class Case:
             self.query.assign(values)
             outcomes.append(session.outcome(self.query.render(source)))
         return outcomes
+
+    def explain(self, session, source):
+        """Session.remote() of the first execution, as it would be run."""
+        if self.mode != "generic":
+            return session.remote(self.sql(source))
+        numbers = {}
+        self.query.assign(self.rounds[0])
+        values = self.query.values()
+        numbers.update((id(value), i + 1) for i, value in enumerate(values))
+        session.execute("PREPARE e (%s) AS %s" % (", ".join(value.type for value in values),
+                                                  self.query.render(source, lambda value: "$%d" % numbers[id(value)])))
+        result = session.remote("EXECUTE e (%s)" % ", ".join(value.typed() for value in values))
+        session.execute("DEALLOCATE e")
+        return result
 
     def run_prepared(self, session, source, between=None):
         """Values are parameters."""
@@ -211,10 +232,35 @@ class Case:
         return [session.outcome("SELECT t.id, u.id FROM %s AS t %s JOIN %s AS u ON u.%s = t.%s AND u.id < 40 WHERE %s" % (
             source, "LEFT" if len(names) > 1 else "", source, column, column, condition))]
 
+    def run_merged(self, session, source):
+        """The table joined with itself in the order of one column."""
+        condition = self.condition()
+        sortable = [c.name for c in self.query.table.columns if c.base in MERGED]
+        column = sortable[len(condition) % len(sortable)]
+        return [session.outcome("SELECT t.id, u.id FROM (SELECT * FROM %s AS t WHERE %s) AS t FULL JOIN %s AS u ON u.%s = t.%s" % (
+            source, condition, source, column, column))]
+
+    def shown(self):
+        """The select list, if it can be that of another query."""
+        return ", ".join(self.query.targets) if self.query.shape is PLAIN and self.query.targets != ["count(*)"] else "t.id"
+
+    def run_written(self, session, source):
+        """As the source of rows for a local table."""
+        condition = self.condition()
+        session.execute("BEGIN")
+        outcomes = [session.outcome("INSERT INTO l.scratch SELECT t.id + 1000, count(*) OVER () FROM %s AS t WHERE %s RETURNING *" % (source, condition))]
+        if not outcomes[0].state:
+            outcomes.append(session.outcome(
+                "MERGE INTO l.scratch AS s USING (SELECT * FROM %s AS t WHERE %s) AS t ON s.id = t.id + 1 "
+                "WHEN MATCHED AND s.id %% 3 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET n = s.n + 7 "
+                "WHEN NOT MATCHED THEN INSERT VALUES (t.id + 5000, 1)" % (source, condition), "SELECT * FROM l.scratch"))
+        session.execute("ROLLBACK")
+        return outcomes
+
     def run_locked(self, session, source):
         """Beside a local table that is changed or locked."""
         condition = self.condition()
-        targets = ", ".join(target for target in self.query.targets if target != "count(*)") or "t.id"
+        targets = self.shown()
         session.execute("BEGIN")
         outcomes = [session.outcome("SELECT s.id, %s FROM l.scratch AS s JOIN %s AS t ON t.id = s.id WHERE %s FOR UPDATE OF s" % (targets, source, condition))]
         if not outcomes[0].state:
@@ -232,6 +278,13 @@ class Case:
     def run_inherited(self, session, source):
         """As the child of a parent that has other children."""
         return self.run_constants(session, source[:source.rindex("_")] + "_parent")
+
+    def run_policy(self, session, source):
+        """As a partition of a table with row security, by a role that it binds."""
+        session.execute("SET ROLE " + READER)
+        outcomes = self.run_constants(session, source[:source.rindex("_")] + "_root")
+        session.execute("RESET ROLE")
+        return outcomes
 
     def run_subselects(self, session, source):
         """Values are results of sub-selects."""

@@ -249,3 +249,20 @@ def mongo_columns():
         Column("ps", "text", [(t, t) for t in v.SHORT_TEXTS], path="q.r.s", bad=bad((TYPE, 5, Parent([{"r": {"s": "a"}}]), Parent({"r": [{"s": "a"}]})))),
         Column("xy", "int4", [(str(n), n) for n in v.INTS], column_name="x.y", bad=bad((TYPE, "x"))),
     ]
+
+
+def whole_documents():
+    """The documents of the table with a column for all of a document."""
+    return [{"_id": i + 1, "n": i, **({} if i % 3 else {"x": None}), **document} for i, document in enumerate(v.DOCUMENTS)]
+
+
+def whole_columns():
+    """Its columns: the document, twice, and two fields of it."""
+    documents = whole_documents()
+    texts = [json.dumps(document, ensure_ascii=False) for document in documents]
+    return [
+        Column("doc", "jsonb", [(text, None) for text in texts], path="."),
+        Column("again", "json", [(text, None) for text in texts], path="."),
+        Column("n", "int4", [(str(document["n"]), None) for document in documents]),
+        Column("x", "text", [(None, None) for _ in documents]),
+    ]

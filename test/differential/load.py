@@ -9,8 +9,14 @@ Schema f holds foreign tables, schema l local ones.  For each driver:
     t_<driver>_view     the same rows as _all, and so are
     t_sqlite_keyed      without rowid
     t_sqlite_utf16      in a file of another encoding
+    t_sqlite_strict     a STRICT table
+    t_sqlite_generated  of generated columns
     t_mongodb_plain     without collation and indexes
+    t_mongodb_piped     a view that computes
+    t_mongodb_collated  a view with a collation of its own
+    t_mongodb_whole     whole documents as a column
     t_<driver>_parent   inherited by both
+    t_<driver>_root     partitioned into it and a local table, with policies
     t_..._barrier       a view of them with a condition of its own
     t_<driver>_bad_<c>  id, x, g: x is of one of the columns, and in one row
                         outside of its domain
@@ -23,6 +29,7 @@ import sqlite3
 import pymongo
 from bson.raw_bson import RawBSONDocument
 
+import cases
 import columns as c
 import values as v
 
@@ -30,7 +37,9 @@ ROWS = 220
 BAD_ID = 4
 GOOD_IDS = (1, 2, 3, 5, 6, 7)
 VARIANTS = 4
-OTHERS = {"sqlite": ("view", "keyed", "utf16"), "mongodb": ("view", "plain")}
+OTHERS = {"sqlite": ("view", "keyed", "utf16", "strict", "generated"), "mongodb": ("view", "plain", "piped", "collated")}
+STRICT_TYPES = ("INTEGER", "REAL", "TEXT", "BLOB")
+READER = cases.READER
 MONGO_DATABASE = "differential_%d" % os.getpid()
 
 
@@ -107,10 +116,31 @@ def insert_sqlite(db, name, number, row, encoding=None):
     db.execute("INSERT INTO %s VALUES (%s)" % (name, ", ".join([str(number)] + places)), values)
 
 
+def strict_declaration(column):
+    """The column's type in a STRICT table, where it keeps the same values."""
+    decl, *collation = column.decl.split(" ", 1)
+    kind = {"BOOLEAN": "INTEGER", "SMALLINT": "INTEGER", "VARCHAR(12)": "TEXT", "CHAR(6)": "TEXT"}.get(decl, decl)
+    return " ".join([kind if kind in STRICT_TYPES and column.name != "si" else "ANY"] + collation)
+
+
+def fill_generated(db, name, columns, rows):
+    """A table whose columns are all generated from others."""
+    db.execute("CREATE TABLE %s (id INTEGER PRIMARY KEY%s%s)" % (
+        name, "".join(", raw_%s" % column.name for column in columns),
+        "".join(", %s %s AS (raw_%s) %s" % (column.name, column.decl, column.name, "STORED" if i % 2 else "VIRTUAL")
+                for i, column in enumerate(columns))))
+    for number, row in rows:
+        insert_sqlite(db, "%s (id, %s)" % (name, ", ".join("raw_" + column.name for column in columns)), number, row)
+    for column in columns:
+        if "key" in column.options:
+            db.execute("CREATE INDEX %s_%s ON %s (%s)" % (name, column.name, name, column.name))
+
+
 def fill_sqlite(db, name, columns, rows, more="", encoding=None):
     """Create and fill a table; rows are of stored values."""
+    declaration = strict_declaration if more == "STRICT" else lambda column: column.decl
     db.execute("CREATE TABLE %s (id INTEGER PRIMARY KEY%s) %s" % (
-        name, "".join(", %s %s" % (column.name, column.decl) for column in columns), more))
+        name, "".join(", %s %s" % (column.name, declaration(column)) for column in columns), more))
     for number, row in rows:
         insert_sqlite(db, name, number, row, encoding)
     for column in columns:
@@ -161,6 +191,7 @@ class Sources:
         self.file16 = self.file + "16"
         self.tables = {}
         self.others = {}
+        self.small = {}         # with columns of their own
         self.bad = {}
         self.rows = {}
         for driver in drivers:
@@ -171,6 +202,9 @@ class Sources:
             self.others[driver] = [Table(driver, "t_%s_%s" % (driver, kind), columns, everything) for kind in OTHERS[driver]]
             self.rows[everything.name] = pick_rows(columns, ROWS, dice)
             self.rows[nothing.name] = []
+            self.small[driver] = [Table(driver, "t_mongodb_whole", c.whole_columns())] if driver == "mongodb" else []
+            for table in self.small[driver]:
+                self.rows[table.name] = [[column.pairs[i] for column in table.columns] for i in range(len(table.columns[0].pairs))]
             self.bad[driver] = [BadTable(driver, column, dice) for column in columns if column.bad]
         if "sqlite" in drivers:
             self.sqlite = sqlite3.connect(self.file, isolation_level=None)
@@ -194,6 +228,8 @@ class Sources:
         rows = self.stored_rows(everything)
         self.sqlite.execute("CREATE VIEW t_sqlite_view AS SELECT * FROM %s" % everything.name)
         fill_sqlite(self.sqlite, "t_sqlite_keyed", everything.columns, rows, "WITHOUT ROWID")
+        fill_sqlite(self.sqlite, "t_sqlite_strict", everything.columns, rows, "STRICT")
+        fill_generated(self.sqlite, "t_sqlite_generated", everything.columns, rows)
         self.sqlite.execute("COMMIT")
         other = sqlite3.connect(self.file16, isolation_level=None)
         other.execute("PRAGMA encoding = 'UTF-16le'")
@@ -212,6 +248,10 @@ class Sources:
         db[everything.name].create_index("i4", sparse=True, collation={"locale": "simple"})
         db[everything.name].create_index([("np", -1), ("i8", 1)], collation={"locale": "simple"})
         db.create_collection("t_mongodb_view", viewOn=everything.name, pipeline=[])
+        db.create_collection("t_mongodb_piped", viewOn=everything.name, pipeline=[
+            {"$match": {"_id": {"$gt": 0}}}, {"$addFields": {"more": {"$literal": 1}}}, {"$sort": {"_id": -1}}])
+        db.create_collection("t_mongodb_collated", viewOn="t_mongodb_plain", pipeline=[], collation={"locale": "en", "strength": 2})
+        db["t_mongodb_whole"].insert_many(c.whole_documents())
         fill_mongo(db, "t_mongodb_plain", [], [])
         db["t_mongodb_plain"].insert_many(mongo_document(number, everything.columns, row) for number, row in self.stored_rows(everything))
 
@@ -250,21 +290,23 @@ class Sources:
         if "mongodb" in self.tables:
             cursor.execute("CREATE SERVER mongodb FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS "
                            "(uri 'mongodb://127.0.0.1:%d/?replicaSet=rs0', database '%s')" % (self.mongo_port, MONGO_DATABASE))
+            cursor.execute("CREATE USER MAPPING FOR %s SERVER mongodb OPTIONS (password_required 'false')" % READER)
 
     def create_tables(self, cursor):
         """Foreign tables and their local copies."""
         for driver, tables in self.tables.items():
             identity = "id int8 OPTIONS (%skey 'true')" % ("" if driver == "sqlite" else "column_name '_id', ")
             option = "\"table\"" if driver == "sqlite" else "collection"
-            for table in tables + self.others[driver] + self.bad[driver]:
+            for table in tables + self.others[driver] + self.small[driver] + self.bad[driver]:
                 cursor.execute("CREATE FOREIGN TABLE f.%s (%s) SERVER %s OPTIONS (%s '%s')" % (
                     table.name, ", ".join([identity] + [column.definition(True) for column in table.columns]),
                     "sqlite16" if table.name.endswith("utf16") else driver, option, table.name))
-            for table in tables:
+            for table in tables + self.small[driver]:
                 local_copy(cursor, table.name, table.columns,
                            [[str(i + 1)] + [text for text, _ in row] for i, row in enumerate(self.rows[table.name])])
             for schema in "fl":
                 more_relations(cursor, schema, driver, tables)
+                policies(cursor, schema, driver, tables[0])
             for table in self.others[driver]:
                 barrier(cursor, "f", table.name)
             for table in self.bad[driver]:
@@ -286,6 +328,32 @@ def more_relations(cursor, schema, driver, tables):
     cursor.execute("INSERT INTO %s.t_%s_parent (id, i4, s) VALUES (1000, 5, 'a'), (1001, NULL, '')" % (schema, driver))
     for table in tables:
         cursor.execute("ALTER TABLE %s.%s INHERIT %s.t_%s_parent" % (schema, table.name, schema, driver))
+
+
+def policies(cursor, schema, driver, table):
+    """A partitioned root with row security over the table's rows and two of its own."""
+    definitions = ", ".join(["id int8"] + [column.definition(False) for column in table.columns])
+    root = "%s.t_%s_root" % (schema, driver)
+    cursor.execute("CREATE TABLE %s (%s) PARTITION BY RANGE (id)" % (root, definitions))
+    if schema == "f":
+        cursor.execute("CREATE FOREIGN TABLE %s_1 PARTITION OF %s FOR VALUES FROM (MINVALUE) TO (1000) SERVER %s OPTIONS (%s '%s')" % (
+            root, root, driver, "\"table\"" if driver == "sqlite" else "collection", table.name))
+        for column in table.columns:
+            for option, value in sorted(column.options.items()):
+                cursor.execute("ALTER FOREIGN TABLE %s_1 ALTER %s OPTIONS (ADD %s '%s')" % (root, column.name, option, value))
+        if driver == "mongodb":
+            cursor.execute("ALTER FOREIGN TABLE %s_1 ALTER id OPTIONS (ADD column_name '_id')" % root)
+        cursor.execute("ALTER FOREIGN TABLE %s_1 ALTER id OPTIONS (ADD key 'true')" % root)
+    else:
+        cursor.execute("CREATE TABLE %s_1 PARTITION OF %s FOR VALUES FROM (MINVALUE) TO (1000)" % (root, root))
+        cursor.execute("INSERT INTO %s_1 SELECT * FROM l.%s" % (root, table.name))
+    cursor.execute("CREATE TABLE %s_2 PARTITION OF %s DEFAULT" % (root, root))
+    cursor.execute("INSERT INTO %s (id, i4, s) VALUES (1000, 5, 'a'), (1001, NULL, '')" % root)
+    cursor.execute("ALTER TABLE %s ENABLE ROW LEVEL SECURITY" % root)
+    cursor.execute("CREATE POLICY sent ON %s USING (id > 3 AND (i4 > 0 OR s IS NOT NULL))" % root)
+    cursor.execute("CREATE POLICY kept ON %s AS RESTRICTIVE USING (abs(id) %% 11 <> 4)" % root)
+    cursor.execute("GRANT USAGE ON SCHEMA %s TO %s" % (schema, READER))
+    cursor.execute("GRANT SELECT ON %s TO %s" % (root, READER))
 
 
 def insert(cursor, name, rows):

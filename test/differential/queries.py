@@ -135,16 +135,32 @@ class Tree:
                 yield Tree(self.word, self.children[:i] + self.children[i + 1:])
 
 
+class Shape:
+    """What a query is beside its select list, condition, order and bounds."""
+
+    def __init__(self, name, head="SELECT", tail="", wrap="%s", ties=False, loose=False):
+        self.name = name
+        self.head = head        # "SELECT DISTINCT"
+        self.tail = tail        # behind WHERE
+        self.wrap = wrap        # around the query
+        self.ties = ties        # FETCH FIRST n ROWS WITH TIES
+        self.loose = loose      # the order is not total
+
+
+PLAIN = Shape("plain")
+
+
 class Query:
     """SELECT targets FROM table WHERE condition ORDER BY orders LIMIT/OFFSET bounds."""
 
-    def __init__(self, table, targets, where=None, orders=(), limit=None, offset=None):
+    def __init__(self, table, targets, where=None, orders=(), limit=None, offset=None, shape=PLAIN):
         self.table = table
         self.targets = targets          # SQL of the select list
         self.where = where
         self.orders = list(orders)      # (SQL of the key, column's name or None)
         self.limit = limit              # a Value or None
         self.offset = offset
+        self.shape = shape
 
     def values(self):
         """The values, in the order in which render() shows them."""
@@ -172,7 +188,7 @@ class Query:
 
     def ordered(self):
         """Does the result have an order that is total?"""
-        return bool(self.orders)
+        return bool(self.orders) and not self.shape.loose
 
     def mentions(self):
         """Names of the columns of conditions and sort keys."""
@@ -181,23 +197,27 @@ class Query:
 
     def render(self, source, show=Value.literal):
         """SQL over the FROM item "source"."""
-        sql = "SELECT %s FROM %s AS t" % (", ".join(self.targets), source)
+        sql = "%s %s FROM %s AS t" % (self.shape.head, ", ".join(self.targets), source)
         if self.where:
             sql += " WHERE " + self.where.render(show)
+        sql += self.shape.tail
         if self.orders:
             sql += " ORDER BY " + ", ".join(key for key, _ in self.orders)
         if self.limit is not None:
-            sql += " LIMIT " + show(self.limit)
+            sql += (" FETCH FIRST (%s) ROWS WITH TIES" if self.shape.ties else " LIMIT %s") % show(self.limit)
         if self.offset is not None:
             sql += " OFFSET " + show(self.offset)
-        return sql
+        return self.shape.wrap.replace("%s", sql)
 
     def smaller(self):
         """Simpler queries to try in its place."""
         def copy(**changes):
-            parts = {"targets": self.targets, "where": self.where, "orders": self.orders, "limit": self.limit, "offset": self.offset}
+            parts = {"targets": self.targets, "where": self.where, "orders": self.orders, "limit": self.limit, "offset": self.offset,
+                     "shape": self.shape}
             parts.update(changes)
             return Query(self.table, **parts)
+        if self.shape is not PLAIN and not self.shape.tail:
+            yield copy(shape=PLAIN)
         if self.limit is not None:
             yield copy(limit=None)
         if self.offset is not None:
@@ -211,7 +231,7 @@ class Query:
             yield copy(where=None)
             for where in self.where.smaller():
                 yield copy(where=where)
-        for i in range(len(self.targets) if len(self.targets) > 1 else 0):
+        for i in range(len(self.targets) if len(self.targets) > 1 and self.shape is PLAIN else 0):
             yield copy(targets=self.targets[:i] + self.targets[i + 1:])
 
 
@@ -224,7 +244,7 @@ def quote(text):
 
 def draw_bound(dice):
     """A LIMIT or OFFSET."""
-    return Value("int8", dice.choice(["0", "1", "2", "3", "5", "10", "50", "1000", None]))
+    return Value("int8", dice.choice(["0", "1", "2", "3", "5", "10", "50", "1000", None] * 6 + ["-1", "9223372036854775807"]))
 
 
 class Generator:
@@ -259,7 +279,7 @@ class Generator:
         """An array value."""
         if self.dice.random() < 0.03:
             return Value(sql_type(type_) + "[]", None)
-        count = self.dice.choice([0, 1, 1, 2, 3, 5, 20])
+        count = self.dice.choice([0, 1, 1, 2, 3, 5, 20] * 8 + [120, 1100])
         null = 0.15 if self.dice.random() < 0.3 else 0
         return Value(sql_type(type_) + "[]", v.array_text([self.value(type_, column, null).text for _ in range(count)]))
 
@@ -289,15 +309,15 @@ class Generator:
         def draw(dice):
             pair = [self.value(type_, column, 0.02), self.value(type_, column, 0.02)]
             return pair if word.startswith("NOT") or dice.random() < 0.5 else pair[::-1]
-        return Leaf("between", "t.%s %s {0} AND {1}" % (column.name, word), [column.name], draw, column)
+        return Leaf("between", "t.%s%s %s {0} AND {1}" % (column.name, self.collate(column), word), [column.name], draw, column)
 
     def in_list(self, column):
         """column [NOT] IN (values)"""
         type_ = self.partner(column)
-        count = self.dice.choice([1, 2, 3, 5, 12])
+        count = self.dice.choice([1, 2, 3, 5, 12] * 8 + [150])
         null = 0.1 if self.dice.random() < 0.25 else 0
         word = self.dice.choice(["IN", "IN", "NOT IN"])
-        template = "t.%s %s (%s)" % (column.name, word, ", ".join("{%d}" % i for i in range(count)))
+        template = "t.%s%s %s (%s)" % (column.name, self.collate(column), word, ", ".join("{%d}" % i for i in range(count)))
         return Leaf("in", template, [column.name], lambda dice: [self.value(type_, column, null) for _ in range(count)], column)
 
     def any_array(self, column):
@@ -305,7 +325,7 @@ class Generator:
         type_ = self.partner(column)
         op, word = self.dice.choice([("=", "ANY"), ("=", "ANY"), ("<>", "ALL"), ("<>", "ALL"), ("<", "ANY"), (">=", "ALL"), ("=", "ALL"), ("<>", "ANY")])
         construct = "any" if (op, word) in (("=", "ANY"), ("<>", "ALL")) else "any order"
-        return Leaf(construct, "t.%s %s %s ({0})" % (column.name, op, word), [column.name], lambda dice: [self.array(type_, column)], column)
+        return Leaf(construct, "t.%s%s %s %s ({0})" % (column.name, self.collate(column), op, word), [column.name], lambda dice: [self.array(type_, column)], column)
 
     def null_test(self, column):
         """column IS [NOT] NULL"""
@@ -314,7 +334,7 @@ class Generator:
     def distinct(self, column):
         """column IS [NOT] DISTINCT FROM value"""
         type_ = self.partner(column)
-        return Leaf("distinct", "t.%s IS %sDISTINCT FROM {0}" % (column.name, self.dice.choice(["", "NOT "])), [column.name],
+        return Leaf("distinct", "t.%s%s IS %sDISTINCT FROM {0}" % (column.name, self.collate(column), self.dice.choice(["", "NOT "])), [column.name],
                     lambda dice: [self.value(type_, column, 0.15)], column)
 
     def boolean(self, column):
@@ -343,6 +363,8 @@ class Generator:
     def leaf(self, table):
         """A condition that may be shipped."""
         column = self.dice.choice(table.columns)
+        if self.dice.random() < 0.05:
+            column = next((c for c in table.columns if c.base == "bool"), column)
         kinds = [self.null_test]
         if column.base == "bool":
             kinds += [self.boolean] * 4
@@ -375,7 +397,7 @@ class Generator:
                  ("t.%s IN (SELECT g FROM generate_series(0, 9) g)" % number, [number], None), ("t.%s = lower(t.%s)" % (text, text), [text], None),
                  ("(t.%s, t.id) < (5, 100)" % number, [number], None), ("(t.%s, t.id) IN ((1, 5), (2, 6), (0, 7))" % number, [number], None),
                  ("t.%s::text = {0}" % other.name, [other.name], "text"), ("num_nulls(t.%s, t.%s) = 1" % (other.name, text), [other.name, text], None),
-                 ("t.%s::int2 IS NULL" % number, [number], None) if self.dice.random() < 0.1 else ("nullif(t.%s, 3) IS NULL" % number, [number], None)]
+                 ("nullif(t.%s, 3) IS NULL" % number, [number], None)]
         if other.base not in ("json",):
             kinds += [("t.%s = t.%s" % (other.name, twin.name), [other.name, twin.name], None),
                       ("t.%s IS NOT DISTINCT FROM t.%s" % (other.name, twin.name), [other.name, twin.name], None)] * 2
@@ -433,6 +455,33 @@ class Generator:
                 result.append((key, column.name))
         return result + [("t.id" + self.dice.choice(["", " DESC"]), None)]
 
+    def shaped(self, table, where):
+        """A query that is more than a plain SELECT."""
+        number = self.dice.choice([c.name for c in table.columns if c.base in INTEGERS])
+        other = self.dice.choice([c.name for c in table.columns])
+        by_id = [("t.id", None)]
+        few = Value("int8", self.dice.choice(["1", "3", "5"]))
+        more = Value("int8", self.dice.choice(["1", "2", "7", None]))
+        kind = self.dice.randrange(15)
+        if kind < 4:
+            counts = [["count(*)", "count(*) + 1"], ["count(*)", "count(t.%s)" % other], ["count(*) FILTER (WHERE t.id > 50)"], ["count(*)"]][kind]
+            return Query(table, counts, where, shape=Shape("counted", tail=" HAVING count(*) > 5" if kind == 3 else ""))
+        if kind == 4:
+            return Query(table, ["t." + number, "count(*)"], where, shape=Shape("grouped", tail=" GROUP BY t." + number))
+        if kind == 5:
+            return Query(table, ["t." + number], where, shape=Shape("distinct", head="SELECT DISTINCT"))
+        if kind == 6:
+            return Query(table, ["t.id", "t." + number], where, [("t." + number, number)] + by_id, few, shape=Shape("distinct on", "SELECT DISTINCT ON (t.%s)" % number))
+        if kind == 7:
+            return Query(table, ["t.id", "row_number() OVER (ORDER BY t.%s, t.id)" % number], where, by_id, few, more, Shape("windowed"))
+        if kind == 8:
+            return Query(table, ["t.id"], where, [("t." + number, number)], few, None, Shape("with ties", ties=True, loose=True))
+        if kind < 13:
+            return Query(table, ["t.id", "1000 / t.id", "t.%s" % other], where, self.orders(table, 1), few, more, Shape("computed"))
+        if kind == 13:
+            return Query(table, ["t.id", "t." + other], where, by_id, few, more, Shape("nested", wrap="SELECT q.* FROM (%s) AS q WHERE q.id % 2 = 0 ORDER BY 1"))
+        return Query(table, ["t.id"], where, by_id, few, more, Shape("united", wrap="(%s) UNION ALL SELECT count(*) FROM (%s) AS q", loose=True))
+
     def query(self, table):
         """A query."""
         where = None
@@ -441,6 +490,8 @@ class Generator:
             where = self.lone_leaf(table) if roll < 0.03 else self.leaf(table) if roll < 0.4 else self.condition(table)
         if self.dice.random() < 0.1:
             return Query(table, ["count(*)"], where)
+        if self.dice.random() < 0.08 and (where is None or where.construct != "error"):
+            return self.shaped(table, where)
         targets = ["t.id"] + ["t." + column.name for column in self.dice.sample(table.columns, self.dice.choice([0, 1, 2, 3]))]
         if self.dice.random() < 0.03:
             targets = ["t.*"]

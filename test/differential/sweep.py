@@ -1,0 +1,115 @@
+"""Every form of every construct on every column, one after the other."""
+import cases
+import promises as p
+import queries
+
+AVOIDED = ("NaN", "Infinity", "-Infinity", "")     # sent in words of their own
+COLLATED_COLUMNS = ("s", "v", "c", "o")             # for COLLATE clauses
+
+
+class Sweep:
+    """The forms of one driver's columns in one database."""
+
+    def __init__(self, tester, driver, dice):
+        self.tester = tester
+        self.driver = driver
+        self.dice = dice
+        self.generator = queries.Generator(dice)
+        self.c_order = tester.collation == "c"
+        self.broken = []        # promises
+        self.wrong = 0          # results
+        self.counts = {}        # by kind of column and class
+
+    def values(self, column, form):
+        """Values of the domain, or an array of them."""
+        texts = [text for text in column.texts if text not in AVOIDED and "BC" not in text and not text.endswith("\\")] or ["a"]
+        picked = sorted(self.dice.sample(texts, min(form.count, len(texts))))
+        picked += picked[-1:] * (form.count - len(picked))
+        type_ = queries.sql_type(column.base)
+        if form.array:
+            return [queries.Value(type_ + "[]", queries.v.array_text(picked))]
+        return [queries.Value("text" if form.group == p.LIKE else type_, text) for text in picked]
+
+    def leaf(self, column, form, collate=""):
+        """The form as a condition."""
+        leaf = queries.Leaf("sweep", form.template.replace("{c}", "t." + column.name + collate), [column.name], column=column)
+        leaf.values = self.values(column, form)
+        return leaf
+
+    def check(self, table, query, wanted, label, generic):
+        """Is the result right, and the class the promised one?"""
+        case = cases.Case(query, "generic" if generic else "constants", [query.values()])
+        found = self.class_of(case, table)
+        key = (p.kind_of(self.driver, query.where.column), found)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        if found != wanted:
+            self.broken.append("%s, %s: %s is %s, not %s" % (self.driver, self.tester.collation, label, found, wanted))
+        if self.tester.disagreement(case, table):
+            self.wrong += 1
+            self.tester.show(case, table)
+
+    def class_of(self, case, table):
+        """EXACT, WIDER or LOCAL, as the plan of its first execution shows."""
+        session = self.tester.pushing
+        session.set("plan_cache_mode", "force_generic_plan" if case.mode == "generic" else "auto")
+        return p.seen(*case.explain(session, "f." + table.name))
+
+    def conditions(self, table, column):
+        """All forms of conditions on a column."""
+        for form in p.forms_of(column):
+            query = queries.Query(table, ["t.id"], self.leaf(column, form))
+            label = "%s %s" % (column.type, query.where.template.replace("t." + column.name, column.name))
+            self.check(table, query, p.promised(self.driver, column, form, self.c_order), label, False)
+            if query.values():
+                self.check(table, query, p.promised(self.driver, column, form, self.c_order, parameter=True), label + " with a parameter", True)
+        if column.name in COLLATED_COLUMNS:
+            for collate, equal, order in p.COLLATED:
+                for form in p.COMPARED:
+                    query = queries.Query(table, ["t.id"], self.leaf(column, form, collate))
+                    self.check(table, query, p.promised(self.driver, column, form, order, equal), "%s %s" % (column.type, query.where.template), False)
+
+    def parts(self, table, column):
+        """ORDER BY, and what needs exact conditions: count(*), LIMIT, OFFSET."""
+        if column.base not in queries.UNORDERED:
+            for order in p.ORDERS:
+                query = queries.Query(table, ["t.id", "t." + column.name], None, [("t." + column.name + order, column.name), ("t.id", None)],
+                                      queries.Value("int8", "40"))
+                wanted = p.promised_order(self.driver, column, self.c_order)
+                self.part(table, query, p.SORT, wanted, "ORDER BY %s%s" % (column.name, order))
+        forms = {p.promised(self.driver, column, form, self.c_order): form for form in reversed(p.forms_of(column))}
+        for promised, form in forms.items():
+            leaf = self.leaf(column, form)
+            label = "%s where %s %s" % (column.type, column.name, promised)
+            exact = promised == p.EXACT
+            three, one = queries.Value("int8", "3"), queries.Value("int8", "1")
+            by_id = [("t.id", None)]
+            self.part(table, queries.Query(table, ["count(*)"], leaf), p.COUNT, exact, "count(*) of " + label)
+            self.part(table, queries.Query(table, ["t.id"], leaf, by_id, three, one), p.LIMIT, exact, "LIMIT of " + label)
+            self.part(table, queries.Query(table, ["t.id"], leaf, by_id, None, one), p.OFFSET, exact, "OFFSET of " + label)
+            self.part(table, queries.Query(table, ["1000 / t.id"], leaf, by_id, three, one), p.LIMIT, exact, "LIMIT of computed " + label)
+
+    def part(self, table, query, pattern, wanted, label):
+        """Is the result right, and is this part sent, or not?"""
+        case = cases.Case(query, "constants", [query.values()])
+        remote, _ = case.explain(self.tester.pushing, "f." + table.name)
+        found = bool(pattern.search(" ".join(remote)))
+        if found != wanted:
+            self.broken.append("%s, %s: %s is %ssent" % (self.driver, self.tester.collation, label, "" if found else "not "))
+        if self.tester.disagreement(case, table):
+            self.wrong += 1
+            self.tester.show(case, table)
+
+    def run(self, sources):
+        """All columns; two assertions."""
+        tap = self.tester.tap
+        for table in sources.tables[self.driver][:1] + sources.small[self.driver]:
+            for column in table.columns:
+                if self.c_order or column.base in queries.TEXTS:    # the database's collation matters to text only
+                    self.conditions(table, column)
+                    self.parts(table, column)
+        for (kind, found), count in sorted(self.counts.items()):
+            tap.note("sent to %s, %s: %-8s %-5s %4d forms" % (self.driver, self.tester.collation, kind, found, count))
+        for line in self.broken:
+            tap.note(line)
+        tap.assertion(not self.broken, "%s, %s: each construct is sent as is promised" % (self.driver, self.tester.collation))
+        tap.assertion(self.wrong == 0, "%s, %s: each construct on each column gives the right rows" % (self.driver, self.tester.collation))
