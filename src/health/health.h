@@ -72,6 +72,13 @@ extern SySlot *sy_slot_get(Oid serverid, const char *name);
 extern SySlot *sy_slot_find(Oid serverid, const char *name);
 
 /*
+ * For the prober, while neither a session nor a call of its own has to do with
+ * the server: forget a private slot, so that the next sy_slot_get() takes a
+ * shared one if one has become free.
+ */
+extern void sy_slot_retry(Oid serverid);
+
+/*
  * For the prober, which alone does this: free the shared slot of a server
  * that its catalog has no more, once it has seen that.  A dropped server's
  * slot is not freed earlier, because DROP may be rolled back.

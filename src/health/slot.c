@@ -169,7 +169,8 @@ make_private(Oid serverid, const char *name)
 
 /*
  * What this backend remembers of a server, or NULL.  An entry that another
- * server's slot has replaced, or whose server was renamed, is dropped.
+ * server's slot has replaced, or whose server was renamed, is dropped.  The
+ * memory of a private slot stays: a session or a call may point to it.
  */
 static SlotEntry *
 recall(Oid serverid, const char *name)
@@ -185,10 +186,20 @@ recall(Oid serverid, const char *name)
 		SY_WORD_INCARNATION(pg_atomic_read_u64(&entry->slot->word)) == entry->incarnation &&
 		strcmp(NameStr(entry->slot->name), name) == 0)
 		return entry;
-	if (entry->slot != NULL && !entry->slot->shared)
-		pfree(entry->slot);
 	(void) hash_search(seen, &serverid, HASH_REMOVE, NULL);
 	return NULL;
+}
+
+/* Look for a shared slot again; see health.h. */
+void
+sy_slot_retry(Oid serverid)
+{
+	SlotEntry  *entry = seen ? hash_search(seen, &serverid, HASH_FIND, NULL) : NULL;
+
+	if (sy_shared == NULL || entry == NULL || entry->slot == NULL || entry->slot->shared)
+		return;
+	pfree(entry->slot);
+	(void) hash_search(seen, &serverid, HASH_REMOVE, NULL);
 }
 
 /* The slot of a server, made if there is none; see health.h. */

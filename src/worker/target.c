@@ -349,10 +349,14 @@ sy_target_refresh(void)
 	{
 		SyTarget   *target = (SyTarget *) lfirst(cell);
 
-		if (target->listed)
-			try_copy_source(target);
-		else
+		if (!target->listed)
+		{
 			remove_target(target);
+			continue;
+		}
+		if (target->visit.stage == SY_VISIT_IDLE)
+			sy_slot_retry(target->serverid);
+		try_copy_source(target);
 	}
 	return servers != NIL;
 }
