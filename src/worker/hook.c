@@ -6,7 +6,7 @@
  * DROP DATABASE and its like need the database for themselves.  It is
  * withdrawn before such a command and admitted again when its transaction is
  * over.  Commands on servers and mappings wake the prober once they are
- * committed.
+ * committed, and CREATE DATABASE the launcher: the new one may be a copy.
  *
  * IDENTIFICATION
  *	  src/worker/hook.c
@@ -42,6 +42,7 @@ static ProcessUtility_hook_type next_hook = NULL;
 static Oid	withdrawn = InvalidOid; /* a database */
 static bool is_dropping = false;	/* that database */
 static bool sources_changed = false;
+static bool database_made = false;
 
 /* The database that a command needs for itself; InvalidOid: none. */
 static Oid
@@ -137,6 +138,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	}
 	if (is_about_sources(statement))
 		sources_changed = true;
+	if (IsA(statement, CreatedbStmt))
+		database_made = true;
 	(next_hook ? next_hook : standard_ProcessUtility) (pstmt, query, read_only_tree, context, params,
 													   environment, receiver, completion);
 }
@@ -162,7 +165,10 @@ at_transaction_end(XactEvent event, void *arg)
 		sy_database_register(MyDatabaseId);
 		sy_database_wake(MyDatabaseId);
 	}
+	if (database_made && event == XACT_EVENT_COMMIT)
+		sy_database_wake_launcher();
 	sources_changed = false;
+	database_made = false;
 }
 
 /* Put the hook in its place; called in the postmaster. */

@@ -5,9 +5,11 @@
  *	  prober.
  *
  * Which databases have sources only a process within them can find out.  So
- * all that can be connected to are registered at the start and at SIGHUP; a
- * prober that finds nothing to do takes its database off the list.  From then
- * on databases register themselves.
+ * all that can be connected to are registered at the start and at SIGHUP, and
+ * a new one, which may be a copy of another, when it appears; a prober that
+ * finds nothing to do takes its database off the list.  From then on databases
+ * register themselves.  On a standby, where servers appear without a command,
+ * they are all registered again from time to time.
  *
  * Probers take half of max_worker_processes at most, this process included.
  * If there are more databases than that they take turns, a round each.
@@ -50,6 +52,9 @@
 /* The launcher looks around at least so often. */
 #define LOOK_US			(INT64CONST(5) * 1000000)
 
+/* On a standby, and so often for databases without sources. */
+#define STANDBY_LOOK_US		(INT64CONST(30) * 1000000)
+
 /* A prober that ended sooner has failed, unless it was told to end. */
 #define SOON_US			(INT64CONST(5) * 1000000)
 
@@ -76,6 +81,8 @@ typedef struct Database
 } Database;
 
 static List *databases = NIL;	/* of Database *, in TopMemoryContext */
+static List *visited = NIL;		/* OIDs that were registered once; there, too */
+static int64 visit_again_us = 0;	/* on a standby: all of them */
 static MemoryContext round_cxt = NULL;	/* reset in each turn of the loop */
 static bool warned_turns = false;
 static bool warned_slots = false;
@@ -115,14 +122,25 @@ connectable_databases(void)
 	return result;
 }
 
-/* Have every database visited. */
+/* Have databases visited: those that are new, or every one. */
 static void
-register_all(void)
+register_databases(bool all)
 {
+	List	   *present = connectable_databases();
+	MemoryContext caller;
 	ListCell   *cell;
 
-	foreach(cell, connectable_databases())
-		sy_database_register(lfirst_oid(cell));
+	if (!all && equal(present, visited))
+		return;
+	foreach(cell, present)
+		if (all || !list_member_oid(visited, lfirst_oid(cell)))
+			sy_database_register(lfirst_oid(cell));
+
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	list_free(visited);
+	visited = list_copy(present);
+	MemoryContextSwitchTo(caller);
+	visit_again_us = sy_now_us() + STANDBY_LOOK_US;
 }
 
 /* What we know of a registered database, made if need be. */
@@ -389,6 +407,20 @@ next_look(void)
 	return next_us;
 }
 
+/*
+ * On a standby: are databases without sources to be visited again?  Not when
+ * they would take the turns of others.
+ */
+static bool
+is_visit_due(void)
+{
+	int			known;
+	int			unknown;
+
+	count_databases(&known, &unknown);
+	return sy_now_us() >= visit_again_us && known < sy_schedule_limit(max_worker_processes);
+}
+
 /* Stop and start probers as the state of things wants. */
 static void
 manage(void)
@@ -429,7 +461,7 @@ sy_launcher_main(Datum arg)
 									  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(round_cxt);
 	in_recovery = RecoveryInProgress();
-	register_all();
+	register_databases(true);
 
 	for (;;)
 	{
@@ -443,13 +475,14 @@ sy_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			register_all();
+			register_databases(true);
 		}
 		if (in_recovery && !RecoveryInProgress())
 		{
 			in_recovery = false;
-			register_all();
+			register_databases(true);
 		}
+		register_databases(in_recovery && is_visit_due());
 		manage();
 		spec.until = next_look();
 		(void) sy_wait_briefly(&spec, 1);
