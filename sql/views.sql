@@ -71,6 +71,7 @@ CREATE FOREIGN TABLE documents (_id bigint) SERVER regress_sy_view_set OPTIONS (
 SELECT switchyard.reset('regress_sy_view_file');
 BEGIN;
 SELECT count(name) FROM files;
+SELECT connected_at = used_at AS used FROM switchyard.connections WHERE pid = pg_backend_pid() AND source = 'regress_sy_view_file';
 SELECT k FROM kinds_here;
 SELECT usename = current_user AS mine, source, state, connected_at <= used_at AS used, wrote, calls
   FROM switchyard.connections WHERE pid = pg_backend_pid() AND source LIKE 'regress\_sy\_view%';

@@ -321,7 +321,7 @@ sy_seat_set_state(SySeat *seat, SySeatState state)
 	if (state == SY_SEAT_ACTIVE)
 	{
 		/* the clock would cost more than all else here */
-		seat->info.used_at = GetCurrentStatementStartTimestamp();
+		seat->info.used_at = Max(seat->info.connected_at, GetCurrentStatementStartTimestamp());
 		seat->info.calls++;
 	}
 	if (seat->shown != NULL)
