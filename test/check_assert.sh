@@ -17,8 +17,8 @@
 
 base=$SY_BUILD/assert
 parts=${PARTS:-suite discard valgrind}
-# Throwing the caches away costs a factor of 100.
-discard="setup options functions cursors sessions"
+# Throwing the caches away costs a factor of 100, and no session is kept.
+discard="setup options functions cursors sessions control"
 passed=0
 failed=0
 
@@ -138,12 +138,18 @@ unset SY_REGRESS
 prepare_packages check
 prepare_mongod
 mkdir -p "$base"
+for part in $parts; do
+	case $part in
+		suite | discard | valgrind) ;;
+		*) die "no such part: $part" ;;
+	esac
+done
 build_postgresql
 if wants suite; then
 	run_tests suite regress isolation pgtap tap differential
 fi
 if wants discard; then
-	SY_REGRESS=$discard SY_PGOPTIONS="-c debug_discard_caches=1" run_tests discard regress
+	SY_REGRESS=$discard SY_CONF="debug_discard_caches = 1" run_tests discard regress
 fi
 if wants valgrind; then
 	SY_REGRESS=$regress run_valgrind

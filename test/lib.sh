@@ -10,7 +10,7 @@
 #	SY_AS_USER	options of runuser for the unprivileged user, as groups
 #	SY_BUILD	another folder than build
 #	SY_POSTGRES	a program that start_cluster runs in place of postgres
-#	SY_PGOPTIONS	further PGOPTIONS for the sessions of the tests
+#	SY_CONF		a further line for the postgresql.conf of the regress scripts
 #	SY_REGRESS	only these regress scripts
 
 set -u

@@ -221,8 +221,8 @@ if wants regress || wants isolation || wants pgtap || wants differential; then
 		die "could not start the private mongod"
 	export SY_MONGO_PORT
 	# For scripts that psql does not run.
-	export PGOPTIONS="-c switchyard_test.directory=$SY_TEST_DIR -c switchyard_test.port=$SY_MONGO_PORT ${SY_PGOPTIONS:-}"
-	start_cluster regress "shared_preload_libraries = 'switchyard'" "max_prepared_transactions = 5"
+	export PGOPTIONS="-c switchyard_test.directory=$SY_TEST_DIR -c switchyard_test.port=$SY_MONGO_PORT"
+	start_cluster regress "shared_preload_libraries = 'switchyard'" "max_prepared_transactions = 5" "${SY_CONF:-}"
 fi
 
 if wants regress; then
