@@ -8,6 +8,7 @@ import values as v
 
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 INTEGERS = ("int2", "int4", "int8")
+FLOAT_RANGES = {"float4": (1e-44, 3.4e38), "float8": (1e-320, 1.7e308)}
 NUMBERS = INTEGERS + ("float4", "float8", "numeric")
 TEXTS = ("text", "varchar", "char")
 TIMES = ("date", "timestamp", "timestamptz")
@@ -242,6 +243,12 @@ def quote(text):
     return "'%s'" % text.replace("'", "''")
 
 
+def becomes_float(text, base):
+    """Is the numeric within a float type's range?"""
+    low, high = FLOAT_RANGES[base]
+    return text in ("NaN", "Infinity", "-Infinity") or low < abs(float(text)) < high or not text.strip("-0.")
+
+
 def draw_bound(dice):
     """A LIMIT or OFFSET."""
     return Value("int8", dice.choice(["0", "1", "2", "3", "5", "10", "50", "1000", None] * 6 + ["-1", "9223372036854775807"]))
@@ -260,8 +267,12 @@ class Generator:
         if column is not None and column.texts and fits(column, type_) and self.dice.random() < 0.65:
             text = self.dice.choice(column.texts)
             return v.nearby(type_, text, self.dice) if self.dice.random() < 0.25 else text
-        # Dates beyond any timestamp are an error beside one, but not for every plan.
-        return self.dice.choice(MORE[type_][:-1] if type_ == "date" and (column is None or column.base != "date") else MORE[type_])
+        # What the type beside it has no place for is an error, but not for every plan: dates beyond any timestamp, numerics as floats.
+        if type_ == "date" and (column is None or column.base != "date"):
+            return self.dice.choice(MORE[type_][:-1])
+        if type_ == "numeric" and column is not None and column.base in FLOAT_RANGES:
+            return self.dice.choice([text for text in MORE[type_] if becomes_float(text, column.base)])
+        return self.dice.choice(MORE[type_])
 
     def value(self, type_, column=None, null=0.04):
         """A value of a type; "column" is what it is compared with."""
