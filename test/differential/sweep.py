@@ -99,9 +99,19 @@ class Sweep:
             self.wrong += 1
             self.tester.show(case, table)
 
+    def barrier(self, table):
+        """What could tell of rows that a barrier hides waits behind it; what cannot goes out."""
+        def remote(condition):
+            return self.tester.pushing.remote("SELECT id, i4, s FROM f.%s_barrier WHERE %s" % (table.name, condition))[0]
+        if remote("s LIKE 'a%'") != remote("true"):
+            self.broken.append("%s: LIKE is sent before a barrier" % self.driver)
+        if remote("i4 = 5") == remote("true"):
+            self.broken.append("%s: a leakproof condition waits behind a barrier" % self.driver)
+
     def run(self, sources):
         """All columns; two assertions."""
         tap = self.tester.tap
+        self.barrier(sources.tables[self.driver][0])
         for table in sources.tables[self.driver][:1] + sources.small[self.driver]:
             for column in table.columns:
                 if self.c_order or column.base in queries.TEXTS:    # the database's collation matters to text only
