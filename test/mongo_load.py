@@ -68,6 +68,7 @@ VALUES = {
     "decimal tenth": Decimal128("0.1"), "decimal exponent": Decimal128("7E+2"), "decimal huge": Decimal128("1E+6000"),
     "decimal tiny": Decimal128("1E-6000"), "decimal NaN": Decimal128("NaN"), "decimal inf": Decimal128("Infinity"),
     "decimal 34 digits": Decimal128("1234567890123456789012345678901234"),
+    "decimal 35 digits": element(19, (10**34 | 6176 << 113).to_bytes(16, "little")),    # which means 0
     "string": "abc", "string empty": "", "string digits": "7", "string unicode": "naïve 日本 😀", "string long": "x" * 70,
     "string spaces": "ab    ", "string NUL": "a\0b", "string not UTF-8": element(2, string(b"a\xff\xfe")),
     "string oid": "0123456789abcdef01234567",
@@ -76,7 +77,7 @@ VALUES = {
     "date": date(2024, 2, 29), "date ms": date(2024, 2, 29, 12, 34, 56, 789000), "date second": date(2024, 2, 29, 12, 34, 56),
     "date before 1970": date(1969, 12, 31, 23, 59, 59, 999000), "date year 1": date(1, 1, 1),
     "date 4714 BC": ms(-210866803200000), "date too early": ms(-210866803200001),
-    "date 294276": ms(9224318015999000), "date 294277": ms(9224318016000000), "date far": ms(2**62),
+    "date 294276": ms(9224318015999000), "date 294276 ms": ms(9224318015999998), "date 294277": ms(9224318016000000), "date far": ms(2**62),
     "binary": Binary(b"\0abc\xff", 0), "binary empty": Binary(b"", 0), "binary old": Binary(b"abc", 2),
     "binary md5": Binary(UUID, 5), "uuid": Binary(UUID, 4), "uuid short": Binary(UUID[:15], 4), "uuid legacy": Binary(UUID, 3),
     "array empty": [], "array int": [1, 2, None], "array string": ["a", None], "array mixed": [1, "a"], "array nested": [[1, 2], [3, 4]],

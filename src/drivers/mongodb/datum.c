@@ -22,6 +22,15 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+/*
+ * A Decimal128 whose form bits are not all set has its coefficient in the
+ * lower 113 bits; the greatest one is 10^34 - 1.
+ */
+#define DECIMAL_FORM_MASK	UINT64CONST(0x6000000000000000)
+#define DECIMAL_HIGH_MASK	UINT64CONST(0x0001FFFFFFFFFFFF)
+#define DECIMAL_MAX_HIGH	UINT64CONST(0x0001ED09BEAD87C0)
+#define DECIMAL_MAX_LOW		UINT64CONST(0x378D8E63FFFFFFFF)
+
 #define MS_PER_DAY		INT64CONST(86400000)
 #define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 
@@ -127,12 +136,32 @@ mongo_type_name(bson_type_t type)
 	}
 }
 
+/*
+ * The Decimal128 at "iter" as text.  A coefficient of more than 34 digits means
+ * zero, as IEEE 754 and the server have it; libbson prints some of those.
+ */
+void
+mongo_decimal_text(const bson_iter_t *iter, char text[BSON_DECIMAL128_STRING])
+{
+	bson_decimal128_t decimal = {0, 0};
+	uint64		high;
+
+	(void) bson_iter_decimal128(iter, &decimal);
+	high = decimal.high & DECIMAL_HIGH_MASK;
+	if ((decimal.high & DECIMAL_FORM_MASK) != DECIMAL_FORM_MASK &&
+		(high > DECIMAL_MAX_HIGH || (high == DECIMAL_MAX_HIGH && decimal.low > DECIMAL_MAX_LOW)))
+	{
+		decimal.high &= ~DECIMAL_HIGH_MASK;
+		decimal.low = 0;
+	}
+	bson_decimal128_to_string(&decimal, text);
+}
+
 /* To an integer, float or numeric. */
 static bool
 number_datum(const SyColumn *column, SyTypeKind kind, const bson_iter_t *iter,
 			 Datum *result, SyProblem *problem)
 {
-	bson_decimal128_t decimal;
 	char		text[BSON_DECIMAL128_STRING];
 
 	switch (bson_iter_type(iter))
@@ -144,9 +173,7 @@ number_datum(const SyColumn *column, SyTypeKind kind, const bson_iter_t *iter,
 		case BSON_TYPE_DOUBLE:
 			return sy_value_from_double(column, kind, bson_iter_double(iter), result, problem);
 		case BSON_TYPE_DECIMAL128:
-			if (!bson_iter_decimal128(iter, &decimal))
-				return refuse_type(problem);
-			bson_decimal128_to_string(&decimal, text);
+			mongo_decimal_text(iter, text);
 			return sy_value_from_decimal(column, kind, text, result, problem);
 		default:
 			return refuse_type(problem);
@@ -205,9 +232,26 @@ binary_datum(const MongoColumn *info, SyTypeKind kind, const bson_iter_t *iter,
 	return sy_value_from_bytes(info->column, kind, bytes, length, result, problem);
 }
 
+/*
+ * The values of a date or time column, or of its elements of that kind, lie on
+ * a grid of so many milliseconds; 1 if every Date is good.
+ */
+int64
+mongo_datum_grid(const SyColumn *column, SyTypeKind kind)
+{
+	static const int64 grids[] = {1000, 100, 10};
+
+	if (kind == SY_TYPE_DATE)
+		return MS_PER_DAY;
+	if (column->typmod >= 0 && column->typmod < (int32) lengthof(grids))
+		return grids[column->typmod];
+	return 1;
+}
+
 /* A Date beyond the range of microseconds since 1970. */
 static bool
-distant_datum(SyTypeKind kind, int64 ms, Datum *result, SyProblem *problem)
+distant_datum(const SyColumn *column, SyTypeKind kind, int64 ms,
+			  Datum *result, SyProblem *problem)
 {
 	int64		us;
 
@@ -228,7 +272,9 @@ distant_datum(SyTypeKind kind, int64 ms, Datum *result, SyProblem *problem)
 	else if (!pg_mul_s64_overflow(ms - EPOCH_DAYS * MS_PER_DAY, 1000, &us) &&
 			 IS_VALID_TIMESTAMP(us))
 	{
-		/* So far away only whole days matter to any precision. */
+		if (ms % mongo_datum_grid(column, kind) != 0)
+			return refuse(problem, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+						  "the value would have to be rounded");
 		*result = TimestampGetDatum(us);
 		return true;
 	}
@@ -247,7 +293,7 @@ date_datum(const SyColumn *column, SyTypeKind kind, const bson_iter_t *iter,
 		return refuse_type(problem);
 	ms = bson_iter_date_time(iter);
 	if (pg_mul_s64_overflow(ms, 1000, &us))
-		return distant_datum(kind, ms, result, problem);
+		return distant_datum(column, kind, ms, result, problem);
 	return sy_value_from_unix_us(column, kind, us, result, problem);
 }
 

@@ -102,22 +102,6 @@ length_limit(const SyColumn *column)
 	return column->typmod > (int32) VARHDRSZ ? column->typmod - (int32) VARHDRSZ : -1;
 }
 
-/*
- * The values of a date or time column lie on a grid of so many milliseconds;
- * 1 if every Date is good.
- */
-static int64
-date_grid(const SyColumn *column)
-{
-	static const int64 grids[] = {1000, 100, 10};
-
-	if (column->kind == SY_TYPE_DATE)
-		return MS_PER_DAY;
-	if (column->typmod >= 0 && column->typmod < (int32) lengthof(grids))
-		return grids[column->typmod];
-	return 1;
-}
-
 /* Can the server tell which of its values the column can show? */
 bool
 mongo_domain_checkable(const SyColumn *column)
@@ -240,7 +224,7 @@ date_item(int64 ms)
 static List *
 date_guards(const SyColumn *column, const char *field, List *guards)
 {
-	int64		grid = date_grid(column);
+	int64		grid = mongo_datum_grid(column, column->kind);
 	int64		end = JULIAN_MS(column->kind == SY_TYPE_DATE ?
 								DATE_END_JULIAN : TIMESTAMP_END_JULIAN);
 	MongoItem  *rest;
@@ -332,7 +316,8 @@ column_guards(const SyColumn *column, MongoKnown known)
 		case SY_TYPE_DATE:
 		case SY_TYPE_TIMESTAMP:
 		case SY_TYPE_TIMESTAMPTZ:
-			if (known == MONGO_KNOWN_EQUAL && (column->kind == SY_TYPE_DATE || date_grid(column) == 1))
+			if (known == MONGO_KNOWN_EQUAL &&
+				(column->kind == SY_TYPE_DATE || mongo_datum_grid(column, column->kind) == 1))
 				return guards;
 			return date_guards(column, field, guards);
 		case SY_TYPE_UUID:

@@ -176,6 +176,14 @@ mongo_json(const bson_iter_t *iter, StringInfo out)
 				appendStringInfo(out, "{\"$oid\": \"%s\"}", hex);
 				return true;
 			}
+		case BSON_TYPE_DECIMAL128:
+			{
+				char		decimal[BSON_DECIMAL128_STRING];
+
+				mongo_decimal_text(iter, decimal);
+				appendStringInfo(out, "{\"$numberDecimal\": \"%s\"}", decimal);
+				return true;
+			}
 		case BSON_TYPE_DATE_TIME:
 			write_date(bson_iter_date_time(iter), out);
 			return true;

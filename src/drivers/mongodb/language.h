@@ -180,6 +180,8 @@ extern bool mongo_datum(const MongoColumn *info, const bson_iter_t *iter,
 extern bool mongo_datum_array(const MongoColumn *info, const bson_iter_t *iter,
 							  Datum *result, SyProblem *problem);
 extern const char *mongo_type_name(bson_type_t type);
+extern void mongo_decimal_text(const bson_iter_t *iter, char text[BSON_DECIMAL128_STRING]);
+extern int64 mongo_datum_grid(const SyColumn *column, SyTypeKind kind);
 extern bool mongo_type_is_null(bson_type_t type);
 
 /*

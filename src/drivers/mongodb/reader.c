@@ -210,7 +210,6 @@ value_text(const bson_iter_t *iter)
 	const char *string;
 	char		decimal[BSON_DECIMAL128_STRING];
 	char		hex[25];
-	bson_decimal128_t number;
 
 	switch (bson_iter_type(iter))
 	{
@@ -236,11 +235,8 @@ value_text(const bson_iter_t *iter)
 			write_binary(iter, text);
 			break;
 		case BSON_TYPE_DECIMAL128:
-			if (bson_iter_decimal128(iter, &number))
-			{
-				bson_decimal128_to_string(&number, decimal);
-				appendStringInfoString(text, decimal);
-			}
+			mongo_decimal_text(iter, decimal);
+			appendStringInfoString(text, decimal);
 			break;
 		default:
 			(void) mongo_json(iter, text);
