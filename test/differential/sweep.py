@@ -36,6 +36,24 @@ class Sweep:
         leaf.values = self.values(column, form)
         return leaf
 
+    def edge(self, column, form):
+        """The form with values of any kind and any type that the column is compared with."""
+        leaf = self.leaf(column, form)
+        if form.group == p.LIKE:
+            leaf.values = [queries.Value("text", self.dice.choice(queries.PATTERNS))]
+        elif form.array:
+            leaf.values = [self.generator.array(self.generator.partner(column), column)]
+        else:
+            type_ = self.generator.partner(column)
+            leaf.values = [self.generator.value(type_, column, 0.15) for _ in leaf.values]
+        return leaf
+
+    def compare(self, case, table):
+        """Is the result right?"""
+        if self.tester.disagreement(case, table, ("pushed",)):
+            self.wrong += 1
+            self.tester.show(case, table)
+
     def check(self, table, query, wanted, label, generic):
         """Is the result right, and the class the promised one?"""
         case = cases.Case(query, "generic" if generic else "constants", [query.values()])
@@ -44,9 +62,7 @@ class Sweep:
         self.counts[key] = self.counts.get(key, 0) + 1
         if found != wanted:
             self.broken.append("%s, %s: %s is %s, not %s" % (self.driver, self.tester.collation, label, found, wanted))
-        if self.tester.disagreement(case, table):
-            self.wrong += 1
-            self.tester.show(case, table)
+        self.compare(case, table)
 
     def class_of(self, case, table):
         """EXACT, WIDER or LOCAL, as the plan of its first execution shows."""
@@ -62,6 +78,8 @@ class Sweep:
             self.check(table, query, p.promised(self.driver, column, form, self.c_order), label, False)
             if query.values():
                 self.check(table, query, p.promised(self.driver, column, form, self.c_order, parameter=True), label + " with a parameter", True)
+                query.where = self.edge(column, form)
+                self.compare(cases.Case(query, self.dice.choice(["constants", "generic"]), [query.values()]), table)
         if column.name in COLLATED_COLUMNS:
             for collate, equal, order in p.COLLATED:
                 for form in p.COMPARED:
@@ -95,9 +113,7 @@ class Sweep:
         found = bool(pattern.search(" ".join(remote)))
         if found != wanted:
             self.broken.append("%s, %s: %s is %ssent" % (self.driver, self.tester.collation, label, "" if found else "not "))
-        if self.tester.disagreement(case, table):
-            self.wrong += 1
-            self.tester.show(case, table)
+        self.compare(case, table)
 
     def barrier(self, table):
         """What could tell of rows that a barrier hides waits behind it; what cannot goes out."""
