@@ -50,7 +50,6 @@ class Session:
         plain = psycopg2.extensions.new_type(oids, "PLAIN", lambda value, cursor: value)
         psycopg2.extensions.register_type(plain, self.connection)
         self.parallel = "debug_parallel_query" if self.connection.server_version >= 160000 else "force_parallel_mode"
-        self.execute("SET extra_float_digits = 1; SET timezone = 'UTC'; SET intervalstyle = 'postgres'")
         self.values = {}
         for name, value in settings:
             self.set(name, value)
