@@ -1,7 +1,7 @@
 #!/bin/bash
 # make soak: the differential test at length, with a seed of its own each time;
-# then 10000 queries in one session with MongoDB, and SQLite files that are
-# large, damaged, or full of random cells.
+# then 10000 queries in one session with MongoDB, large collections, and SQLite
+# files that are large, damaged, or full of random cells.
 #
 #	CASES=N		for each driver; default 1000000
 #	SEED=N		to run again what failed
@@ -37,5 +37,5 @@ while [ "$cases" -gt 0 ]; do
 	seed=$((seed + 1))
 done
 env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE SY_SOAK=1 PG_TEST_TIMEOUT_DEFAULT=3600 \
-	"$SY_ROOT/test/run_check.sh" tap 014_many_queries.pl 031_hostile_files.pl 032_sqlite_long.pl || die "failed"
+	"$SY_ROOT/test/run_check.sh" tap 014_many_queries.pl 018_mongo_large.pl 031_hostile_files.pl 032_sqlite_long.pl || die "failed"
 say "soak: nothing found"
