@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Random SQLite cells, stored by the file's own library, read through columns
-of every type: the value or an error, never a crash.
+of every type: the value or an error, never a crash; with random conditions
+and sort orders: what a local table gives, or an error.
 
     cells.py DSN FILE SECONDS SEED
 
@@ -17,7 +18,10 @@ import struct
 import sys
 import time
 
-import psycopg2
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from judge import Column, Judge  # noqa: E402
 
 ROWS = 60
 # Type and option storage of each column.
@@ -104,58 +108,67 @@ def check(kind, storage, stored, got):
     return None
 
 
+def store(path, dice):
+    """Make the file anew; returns its cells by rowid."""
+    if os.path.exists(path + ".new"):
+        os.remove(path + ".new")
+    db = sqlite3.connect(path + ".new", isolation_level=None)
+    db.execute("PRAGMA encoding = '%s'" % dice.choice(["UTF-8", "UTF-8", "UTF-16le", "UTF-16be"]))
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v%s)" % dice.choice(["", "", " TEXT", " NUMERIC", " REAL", " INTEGER"]))
+    if dice.random() < 0.3:
+        db.execute("CREATE INDEX i ON t (v)")
+    theme = dice.choice([None, None, number, real, text])
+    db.execute("BEGIN")
+    for i in range(ROWS):
+        sql, value = ("?", theme(dice)) if theme and dice.random() < 0.97 else cell(dice)
+        db.execute("INSERT INTO t VALUES (%d, %s)" % (i, sql), (value,))
+    db.execute("COMMIT")
+    db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    stored = dict(db.execute("SELECT id, v FROM t").fetchall())
+    db.close()
+    os.chmod(path + ".new", 0o644)
+    os.rename(path + ".new", path)
+    return stored
+
+
+def make_columns(judge, path):
+    """The foreign tables: (Column, storage) of each."""
+    run = judge.cursor.execute
+    run("DROP SERVER IF EXISTS cells CASCADE; CREATE SERVER cells FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path %s, breaker 'off')", (path,))
+    columns = []
+    for i, (kind, storage) in enumerate(COLUMNS):
+        column = Column("c%d" % i, kind, " stored as " + storage if storage else "")
+        run("CREATE FOREIGN TABLE %s (id bigint OPTIONS (key 'true'), v %s%s) SERVER cells OPTIONS (\"table\" 't')"
+            % (column.table, kind, " OPTIONS (storage '%s')" % storage if storage else ""))
+        judge.add(column)
+        columns.append((column, storage))
+    return columns
+
+
+def judgement(kind, storage, stored):
+    """The function that judges an outcome, for Judge.read."""
+    return lambda outcome: None if outcome is False and stored is not None else check(kind, storage, stored, outcome)
+
+
 def main():
     """Store, read, compare, until the time is over."""
     dsn, path, seconds, seed = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
     dice = random.Random(seed)
-    server = psycopg2.connect(dsn)
-    server.autocommit = True
-    run = server.cursor()
-    run.execute("DROP SERVER IF EXISTS cells CASCADE; CREATE SERVER cells FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path %s)", (path,))
-    run.execute("SET extra_float_digits = 1; SET datestyle = iso; SET timezone = 'UTC'")
-    for i, (kind, storage) in enumerate(COLUMNS):
-        run.execute("CREATE FOREIGN TABLE c%d (id bigint OPTIONS (key 'true'), v %s%s) SERVER cells OPTIONS (\"table\" 't')"
-                    % (i, kind, " OPTIONS (storage '%s')" % storage if storage else ""))
-        run.execute("PREPARE p%d (bigint) AS SELECT v::text FROM c%d WHERE id = $1" % (i, i))
-    values = errors = wrong = 0
-    codes = {}
+    judge = Judge(dsn, dice)
+    columns = make_columns(judge, path)
     until = time.monotonic() + seconds
-    while time.monotonic() < until and wrong < 20:
-        if os.path.exists(path + ".new"):
-            os.remove(path + ".new")
-        db = sqlite3.connect(path + ".new", isolation_level=None)
-        db.execute("PRAGMA encoding = '%s'" % dice.choice(["UTF-8", "UTF-8", "UTF-16le", "UTF-16be"]))
-        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v%s)" % dice.choice(["", "", " TEXT", " NUMERIC", " REAL", " INTEGER"]))
-        db.execute("BEGIN")
-        for i in range(ROWS):
-            sql, value = cell(dice)
-            db.execute("INSERT INTO t VALUES (%d, %s)" % (i, sql), (value,))
-        db.execute("COMMIT")
-        db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        stored = dict(db.execute("SELECT id, v FROM t").fetchall())
-        db.close()
-        os.chmod(path + ".new", 0o644)
-        os.rename(path + ".new", path)
-        for i, (kind, storage) in enumerate(COLUMNS):
-            for row in stored if dice.random() < 0.5 else dice.sample(sorted(stored), 10):
-                try:
-                    run.execute("EXECUTE p%d (%d)" % (i, row))
-                    got = run.fetchall()
-                except psycopg2.Error as error:
-                    errors += 1
-                    codes[error.pgcode] = codes.get(error.pgcode, 0) + 1
-                    if server.closed:
-                        raise SystemExit("%r in %s, storage %s: the session ended: %s" % (stored[row], kind, storage, error))
-                    if error.pgcode[:2] not in ("22", "HV", "54"):
-                        wrong += 1
-                        print("%.100r in %s, storage %s: %s" % (stored[row], kind, storage, error), file=sys.stderr)
-                    continue
-                values += 1
-                if len(got) != 1 or check(kind, storage, stored[row], got[0][0]) is False:
-                    wrong += 1
-                    print("%.100r in %s, storage %s: %.100r" % (stored[row], kind, storage, got), file=sys.stderr)
-    print("%d values, %d errors %r, %d wrong (seed %d)" % (values, errors, codes, wrong, seed), file=sys.stderr if wrong else sys.stdout)
-    sys.exit(1 if wrong or not values or not errors else 0)
+    while time.monotonic() < until and judge.wrong < 20:
+        cells = store(path, dice)
+        for column, storage in dice.sample(columns, 12):
+            texts, bad = {}, {}
+            for row, stored in cells.items():
+                text, code = judge.read(column, row, repr(stored)[:1000], judgement(column.kind, storage, stored))
+                if code:
+                    bad[row] = code
+                else:
+                    texts[row] = text
+            judge.compare(column, cells, texts, bad, 6)
+    judge.finish(seed)
 
 
 main()

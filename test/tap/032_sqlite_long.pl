@@ -1,6 +1,6 @@
 # Long lives over SQLite: thousands of queries in one session, large scans and
-# large values leave no memory, descriptor or file behind; random cells are
-# read as what they are or refused.  make soak runs it with large sizes.
+# large values leave no memory, descriptor or file behind.  make soak runs it
+# with large sizes.
 use strict;
 use warnings;
 
@@ -96,15 +96,6 @@ is($node->safe_psql('postgres', 'SELECT md5(b) FROM blobs WHERE id = 2'), sqlite
 like(error_of($node, 'SELECT length(b) FROM blobs WHERE id = 4'), qr/ERROR:  54000: .*HINT/s, 'and refused above 64 MB');
 is($node->safe_psql('postgres', "SELECT c1::text, c$columns\::text, (SELECT count(*) FROM jsonb_object_keys(to_jsonb(w))) FROM s.wide w"), join('|', 1, $columns, $columns), "$columns columns");
 is($node->safe_psql('postgres', "SELECT $long FROM s.$long WHERE $long = 7"), '7', 'names of 63 bytes');
-
-# Random cells.
-my $cells = PostgreSQL::Test::Utils::tempdir();
-chmod 0755, $cells;
-my $seed = $soak ? time : 20250101;
-my $seconds = $soak ? $ENV{SECONDS_EACH} // 600 : 5;
-my $report = eval { python('', "$Switchyard::TEST_DIR/hostile/cells.py", 'host=' . $node->host . ' port=' . $node->port . ' dbname=postgres', "$cells/f.db", $seconds, $seed) };
-ok(defined $report, "random cells for $seconds s (seed $seed): the value or an error") or diag($@);
-note $report // '';
 
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
 $node->stop;
