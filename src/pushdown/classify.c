@@ -58,10 +58,10 @@
 #define MAX_WRITTEN_OUT	100
 
 /*
- * AND and OR nested deeper than this stay here: MongoDB takes documents of 200
- * levels, of which each costs two, and SQLite expressions of 1000.
+ * AND and OR nested deeper than this stay here: SQLite's parser has a stack
+ * of 100 symbols, three for each level and some for all clauses and the leaf.
  */
-#define MAX_DEPTH	40
+#define MAX_DEPTH	16
 
 /* A comparison of our column with a value, sides and types checked. */
 typedef struct Comparison

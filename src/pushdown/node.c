@@ -118,7 +118,10 @@ sy_node_combine(SyNodeKind kind, SyNode **children, int nchildren)
 	return node;
 }
 
-/* How deep are AND and OR nested?  A leaf counts as 1. */
+/*
+ * How deep are AND and OR nested?  A leaf counts as 1, and a list of more
+ * than SY_NODE_WIDTH children as often as it must be halved to be no longer.
+ */
 int
 sy_node_depth(const SyNode *node)
 {
@@ -126,5 +129,7 @@ sy_node_depth(const SyNode *node)
 
 	for (int i = 0; i < node->nchildren; i++)
 		depth = Max(depth, sy_node_depth(node->children[i]));
+	for (int width = node->nchildren; width > SY_NODE_WIDTH; width = (width + 1) / 2)
+		depth++;
 	return depth + 1;
 }

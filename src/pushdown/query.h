@@ -67,6 +67,12 @@ typedef enum SyCollation
 	SY_COLLATION_NONDETERMINISTIC	/* not even equality is */
 } SyCollation;
 
+/*
+ * A driver may write AND and OR over more children than this as nested halves;
+ * the classifier, which bounds the depth of trees, counts them so.
+ */
+#define SY_NODE_WIDTH	8
+
 /* A value to compare with. */
 typedef struct SyValue
 {

@@ -115,6 +115,42 @@ class Sweep:
             self.broken.append("%s, %s: %s is %ssent" % (self.driver, self.tester.collation, label, "" if found else "not "))
         self.compare(case, table)
 
+    def limits(self, table):
+        """Lists, trees and sort keys that just fit, and such as do not."""
+        column = table.named("i8")
+
+        def ask(template, wanted):
+            leaf = queries.Leaf("limits", template, ["i8"], column=column)
+            self.check(table, queries.Query(table, ["t.id"], leaf), wanted, template[:40] + "...", False)
+
+        def numbers(count):
+            return ", ".join(str(n * 3 - 100) for n in range(count))
+
+        def tree(depth, leaf="t.i8 > 5", wide=1):
+            if depth == 1:
+                return leaf
+            word = (" AND ", " OR ")[depth % 2]
+            return "(%s)" % word.join(["t.i8 <> %d" % (depth * 50 + i) for i in range(wide)] + [tree(depth - 1, leaf, wide)])
+        longer = p.WIDER if self.driver == "sqlite" else p.EXACT
+        for count, in_class, any_class in ((100, p.EXACT, p.EXACT), (101, p.EXACT, p.LOCAL), (1000, p.EXACT, p.LOCAL), (1001, longer, p.LOCAL)):
+            ask("t.i8 IN (%s)" % numbers(count), in_class)
+            ask("t.i8 NOT IN (%s)" % numbers(count), in_class)
+            ask("t.i8 < ANY ('{{%s}}')" % numbers(count), any_class)
+            ask("t.i8 >= ALL ('{{%s}}')" % numbers(count), any_class)
+        ask(tree(16), p.EXACT)
+        ask(tree(17), p.LOCAL)
+        ask(tree(8, wide=8), p.EXACT)
+        ask(tree(9, wide=8), p.LOCAL)
+        # The deepest that is sent, beside many other clauses, over a leaf that is written at length and must be guarded.
+        leaf = queries.Leaf("limits", " AND ".join(["t.i8 <> %d" % n for n in range(1500 if self.driver == "sqlite" else 100)] + [tree(16, "t.nu > 12345678901234567890.5")]), ["i8", "nu"])
+        self.part(table, queries.Query(table, ["count(*)"], leaf), p.COUNT, True, "count(*) of a deep tree")
+        plain = [c for c in table.columns if p.kind_of(self.driver, c) == "plain"]
+        keys = [("t.%s" % c.name, c.name) for c in plain] + [("t.id", None)]
+        for count in (16, 17):
+            part = queries.Query(table, ["t.id"], None, (keys[:-1] * 2)[:count - 1] + keys[-1:], queries.Value("int8", "20"))
+            if len(keys) >= count:
+                self.part(table, part, p.SORT, self.driver == "sqlite" or count <= 16, "%d sort keys" % count)
+
     def barrier(self, table):
         """What could tell of rows that a barrier hides waits behind it; what cannot goes out."""
         def remote(condition):
@@ -128,6 +164,7 @@ class Sweep:
         """All columns; two assertions."""
         tap = self.tester.tap
         self.barrier(sources.tables[self.driver][0])
+        self.limits(sources.tables[self.driver][0])
         for table in sources.tables[self.driver][:1] + sources.small[self.driver]:
             for column in table.columns:
                 if self.c_order or column.base in queries.TEXTS:    # the database's collation matters to text only

@@ -121,7 +121,7 @@ static void
 append_children(SqliteText *text, const SyNode *node, int from, int to)
 {
 	int			middle = from + (to - from) / 2;
-	bool		nested = to - from > 8;
+	bool		nested = to - from > SY_NODE_WIDTH;
 
 	if (!nested)
 	{
