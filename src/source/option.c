@@ -246,14 +246,21 @@ report_unknown(const SyDriver *driver, const char *name, SyLevel level)
 }
 
 /*
- * Raise HV024 for a value that is not of its option's type.
+ * Raise HV024 for a value that is not of its option's type.  What was written
+ * at a wrong place may be a secret: credentials in a URI are hidden, and of a
+ * user mapping nothing is repeated.
  */
 pg_noreturn static void
 report_invalid(const SyOption *option, const char *value, const char *hint)
 {
+	char	   *shown = pstrdup(value);
+
+	sy_error_redact(shown);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+			 option->levels == SY_LEVEL_MAPPING ?
+			 errmsg("invalid value for option \"%s\"", option->name) :
+			 errmsg("invalid value for option \"%s\": \"%s\"", option->name, shown),
 			 errhint("%s", hint)));
 }
 

@@ -316,13 +316,17 @@ static void
 mongo_check_database(const SyOptions *options)
 {
 	const char *name = sy_options_get(options, "database");
+	char	   *shown;
 
 	mongo_check_not_empty(options, "database");
-	if (name != NULL && (strpbrk(name, "/\\. \"$") != NULL || strlen(name) > 63))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"database\": \"%s\"", name),
-				 errdetail("Names of MongoDB databases have at most 63 bytes and contain none of /\\. \"$.")));
+	if (name == NULL || (strpbrk(name, "/\\. \"$") == NULL && strlen(name) <= 63))
+		return;
+	shown = pstrdup(name);
+	mongo_host->redact(shown);
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"database\": \"%s\"", shown),
+			 errdetail("Names of MongoDB databases have at most 63 bytes and contain none of /\\. \"$.")));
 }
 
 /* A user mapping: who may do without a password. */

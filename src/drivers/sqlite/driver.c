@@ -94,10 +94,15 @@ sqlite_check_options(SyLevel level, const SyOptions *options)
 				 errmsg("option \"path\" must be a file's name, not a URI"),
 				 errhint("Write the absolute path alone; \"immutable\" is an option of its own.")));
 	if (path[0] != '/')
+	{
+		char	   *shown = pstrdup(path);
+
+		sy_error_redact(shown);
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("option \"path\" must be an absolute path, not \"%s\"", path),
+				 errmsg("option \"path\" must be an absolute path, not \"%s\"", shown),
 				 errhint("Begin the path with a slash.")));
+	}
 }
 
 /* The member endpoint: the file, as the option names it. */
