@@ -263,20 +263,34 @@ $warm->quit;
 # After a crash nobody has proven anything: one trial at a time.
 #
 source('proof', connect_timeout => '3s', failure_threshold => 50);
-is($count->('proof'), '10', 'the source answers');
+source('dead', connect_timeout => '1s', failure_threshold => 50);
+is($count->($_), '10', 'the source answers') foreach ('proof', 'dead');
 $proxy->command('stall');
 my $victim = background($node);
 $pid = $victim->query('SELECT pg_backend_pid()');
 kill 'KILL', $pid;
 eval { $victim->{run}->finish; };
 ok(wait_until('restart', sub { return $node->psql('postgres', 'SELECT 1') == 0; }), 'the server is back after a crash');
-$proxy->command('close');
-$proxy->command('reset');
-$script = PostgreSQL::Test::Utils::tempdir() . '/proof.sql';
-append_to_file($script, "SELECT count(*) FROM proof;\n");
-($in, $out, $err) = ('', '', '');
-my @pgbench = ('pgbench', '-n', '-c', 10, '-j', 2, '-t', 1, '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres');
-$bench = IPC::Run::start([@pgbench], '<', \$in, '>', \$out, '2>', \$err);
+
+# Ten sessions at once.
+sub ten_sessions
+{
+	my ($table) = @_;
+	my $text = PostgreSQL::Test::Utils::tempdir() . "/$table.sql";
+
+	$proxy->command('close');
+	$proxy->command('reset');
+	append_to_file($text, "SELECT count(*) FROM $table;\n");
+	($in, $out, $err) = ('', '', '');
+	return IPC::Run::start([ 'pgbench', '-n', '-c', 10, '-j', 2, '-t', 1, '-f', $text, '-h', $node->host, '-p', $node->port, 'postgres' ],
+		'<', \$in, '>', \$out, '2>', \$err);
+}
+ten_sessions('dead')->finish;
+my $given_up = () = $err =~ /ERROR:  could not connect to source "dead"/g;
+is($given_up, 10, 'none of ten sessions reaches a source that is dead');
+is($proxy->stat('most_open'), 1, 'and never did two of them try at a time');
+cmp_ok($proxy->stat('attempts'), '<=', 3, 'nor did each of them');
+$bench = ten_sessions('proof');
 sleep 1.5;
 is($proxy->stat('attempts'), 1, 'of ten sessions one tries to connect');
 $proxy->command('pass');
