@@ -7,12 +7,13 @@
 #	make check-portability			the same on other releases of Debian
 #	make check-mongod-versions		the same on other versions of MongoDB
 #	make check-assert			the same under assertions and valgrind
+#	make check-sanitize			the same under ASan and UBSan
 #
 # The second group installs what it needs, pg_config among it, and PGXS has a
 # "check" of its own that does nothing.  So those targets run scripts of test/
 # and do not include PGXS.
 
-SCRIPT_GOALS = demo check bench lint check-portability check-mongod-versions check-assert $(if $(wildcard test/soak.sh),soak)
+SCRIPT_GOALS = demo check bench lint check-portability check-mongod-versions check-assert check-sanitize $(if $(wildcard test/soak.sh),soak)
 
 ifneq (,$(filter $(SCRIPT_GOALS),$(MAKECMDGOALS)))
 
@@ -44,6 +45,9 @@ check-mongod-versions:
 
 check-assert:
 	@test/check_assert.sh
+
+check-sanitize:
+	@test/check_sanitize.sh
 
 ifneq (,$(OTHER_GOALS))
 $(OTHER_GOALS):

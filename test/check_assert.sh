@@ -6,7 +6,7 @@
 # with every cache thrown away at every chance; the regress scripts under
 # valgrind, which must find nothing.
 #
-#	PARTS="suite discard valgrind"	only these
+#	PARTS="suite discard valgrind"	only these; "build": no tests
 #	SY_REGRESS="setup ..."		only these regress scripts under valgrind
 #
 # The build and the logs are left in build/assert.
@@ -140,7 +140,7 @@ prepare_mongod
 mkdir -p "$base"
 for part in $parts; do
 	case $part in
-		suite | discard | valgrind) ;;
+		build | suite | discard | valgrind) ;;
 		*) die "no such part: $part" ;;
 	esac
 done

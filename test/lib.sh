@@ -10,6 +10,8 @@
 #	SY_AS_USER	options of runuser for the unprivileged user, as groups
 #	SY_BUILD	another folder than build
 #	SY_POSTGRES	a program that start_cluster runs in place of postgres
+#	SY_CFLAGS	further options of the compiler
+#	SY_PRELOAD	a library that each server process loads first
 #	SY_CONF		a further line for the postgresql.conf of the regress scripts
 #	SY_REGRESS	only these regress scripts
 
@@ -334,6 +336,11 @@ private_postgres()
 		die "could not install into the private PostgreSQL"
 	}
 	SY_BINDIR=$root$("$PG_CONFIG" --bindir)
+	if [ -n "${SY_PRELOAD:-}" ]; then
+		mv "$SY_BINDIR/postgres" "$SY_BINDIR/postgres.bare"
+		printf '#!/bin/sh\nexport LD_PRELOAD=%s\nexec "%s" "$@"\n' "$SY_PRELOAD" "$SY_BINDIR/postgres.bare" >"$SY_BINDIR/postgres"
+		chmod 755 "$SY_BINDIR/postgres"
+	fi
 	export PATH=$SY_BINDIR:$PATH
 	export SY_BINDIR
 }

@@ -19,7 +19,7 @@ results=$SY_BUILD/check
 
 # PG_CFLAGS come last; -Wextra's complaints about PostgreSQL's own headers and
 # callback signatures are of no use.
-WARNINGS="-Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers"
+WARNINGS="-Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers ${SY_CFLAGS:-}"
 
 wants()
 {

@@ -1,12 +1,12 @@
 #!/bin/bash
 # make soak: the differential test at length, with a seed of its own each time;
-# then 10000 queries in one session with MongoDB, large collections, and SQLite
-# files that are large, damaged, or full of random cells.
+# then 10000 queries in one session with MongoDB, large collections, SQLite
+# files that are large or damaged, and, under the sanitizers, random values.
 #
 #	CASES=N		for each driver; default 1000000
 #	SEED=N		to run again what failed
 #	VARIANTS=N	damaged files; default 20000
-#	SECONDS_EACH=N	of random cells; default 600
+#	SECONDS_EACH=N	of random values in each kind of source; default 600
 # shellcheck source=test/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -36,6 +36,8 @@ while [ "$cases" -gt 0 ]; do
 	cases=$((cases - piece))
 	seed=$((seed + 1))
 done
-env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE SY_SOAK=1 PG_TEST_TIMEOUT_DEFAULT=3600 \
-	"$SY_ROOT/test/run_check.sh" tap 014_many_queries.pl 018_mongo_large.pl 031_hostile_files.pl 032_sqlite_long.pl || die "failed"
+unset PGHOST PGPORT PGUSER PGDATABASE
+export SY_SOAK=1 PG_TEST_TIMEOUT_DEFAULT=3600
+"$SY_ROOT/test/run_check.sh" tap 014_many_queries.pl 018_mongo_large.pl 031_hostile_files.pl 032_sqlite_long.pl || die "failed"
+"$SY_ROOT/test/check_sanitize.sh" tap 033_random_values.pl || die "failed"
 say "soak: nothing found"
