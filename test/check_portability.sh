@@ -58,8 +58,7 @@ prepare_release()
 		tail -n 20 "$base/$name.apt.log"
 		return 1
 	}
-	cp "$MONGOD" "$root/opt/mongod"
-	chmod 755 "$root/opt/mongod"
+	install -m 755 "$MONGOD" "$root/opt/mongod" || return 1
 	rm -rf "$root/switchyard"
 	mkdir "$root/switchyard"
 	(cd "$SY_ROOT" && tar -c --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.so' --exclude='*.bc' .) |
