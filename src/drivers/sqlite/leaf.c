@@ -363,6 +363,18 @@ append_in_values(SqliteText *text, const SyNode *leaf, int *nsplit)
 	return n;
 }
 
+/* Throw: the query's lists, each of them short, are together too long. */
+static void
+refuse_values(const SqliteText *text)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("query for foreign table \"%s\" compares with too many values",
+					text->query->table->name),
+			 errdetail("SQLite takes up to %d values in one query.", text->max_variables),
+			 errhint("Instead of comparing a column with long lists, join with unnest() of one.")));
+}
+
 /* [NOT] IN. */
 static void
 append_in(SqliteText *text, const SyNode *leaf)
@@ -373,7 +385,10 @@ append_in(SqliteText *text, const SyNode *leaf)
 
 	if ((int64) text->nbinds + 2 * (int64) leaf->nvalues > text->max_variables)
 	{
-		/* Too many: nothing is filtered by it, which ship() has said. */
+		/* Too many: nothing is filtered by it, unless ship() promised to. */
+		if (leaf->values[0].param == 0 &&
+			sqlite_ship(text->query->table, leaf) == SY_SHIP_EXACT)
+			refuse_values(text);
 		appendStringInfoChar(&text->sql, '1');
 		return;
 	}
