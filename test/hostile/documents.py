@@ -55,7 +55,8 @@ class Value:
         self.meaning = meaning
 
     def __repr__(self):
-        return "%s %.200r, type %d, %d bytes %s" % (self.name, self.meaning, self.code, len(self.data), self.data[:300].hex())
+        meaning = self.meaning if len(self.data) < 1000 else "..."
+        return "%s %.200r, type %d, %d bytes %s" % (self.name, meaning, self.code, len(self.data), self.data[:300].hex())
 
 
 def cstring(data):
@@ -162,7 +163,7 @@ def nested(dice, depth):
         for _ in range(dice.choice([20, 100, 170])):
             inner = array([inner]) if dice.random() < 0.5 else Value(3, document([(b"a", inner)]), "document", [(b"a", inner)])
         return inner
-    count = dice.choice([0, 1, 2, 3, 5] + [300] * (depth == 0 and dice.random() < 0.1))
+    count = dice.choice([0, 1, 2, 3, 5] + [300, 20000] * (depth == 0 and dice.random() < 0.05))
     if dice.random() < 0.6:
         if dice.random() < 0.6:
             make = dice.choice(SCALARS)
