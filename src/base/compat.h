@@ -52,8 +52,26 @@
 	CreateWaitEventSet(TopMemoryContext, (nevents))
 #endif
 
-/* What pg_stat_activity shows while a backend waits for a source. */
+/*
+ * What pg_stat_activity shows while a process waits for a source, also for a
+ * place in its pool, or for what a worker has to do next.  (17: names.)
+ */
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+
+static inline uint32
+sy_wait_event(void)
+{
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("SwitchyardSource");
+	return event;
+}
+#define SY_WAIT_SOURCE	sy_wait_event()
+#else
 #define SY_WAIT_SOURCE	PG_WAIT_EXTENSION
+#endif
 
 /* The number of a process, below the number of all that there may be. */
 #if PG_VERSION_NUM >= 170000

@@ -55,7 +55,8 @@ sy_worker_signals(void)
 
 /*
  * Settings that a database or a role may have and that would harm us: no
- * wait for standbys, no time-outs, no isolation that a standby refuses.
+ * wait for standbys, no time-outs, no isolation that a standby refuses.  And
+ * the name by which people find us.
  */
 void
 sy_worker_settings(void)
@@ -71,4 +72,5 @@ sy_worker_settings(void)
 
 	for (int i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_type, PGC_SUSET, PGC_S_OVERRIDE);
 }

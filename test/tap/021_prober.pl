@@ -35,8 +35,11 @@ is( $node->safe_psql('postgres', q{SELECT tables, rows_estimate, size_bytes > 0,
 	FROM switchyard.sources WHERE source = 'hot'}), '2|101|t|t|test|f', 'MongoDB: what it is and how large');
 is( $node->safe_psql('postgres', q{SELECT tables, rows_estimate, size_bytes, remote_database IS NULL, read_only
 	FROM switchyard.sources WHERE source = 'archive'}), '1|2|' . (-s $file) . '|t|f', 'SQLite: the same');
-is( $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%'"),
-	2, 'one launcher, one prober');
+is( $node->safe_psql('postgres', q{SELECT string_agg(concat_ws('/', application_name, datname), ' ' ORDER BY backend_type)
+	FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%' AND application_name = backend_type}),
+	'switchyard launcher switchyard prober/postgres', 'one launcher, one prober, in pg_stat_activity by their names');
+becomes($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%' AND wait_event_type = 'Extension'},
+	'which wait as extensions do');
 
 # --------------------------------------------- a source dies and comes back
 
