@@ -3,8 +3,8 @@
 #
 # Builds PostgreSQL from the distribution's source package with assertions and
 # Valgrind's marks, once, and runs with it: all tests; some regress scripts
-# with every cache thrown away at every chance; the regress scripts under
-# valgrind, which must find nothing.
+# with every cache thrown away at every chance; the regress scripts and
+# assert/health.pl under valgrind, which must find nothing.
 #
 #	PARTS="suite discard valgrind"	only these; "build": no tests
 #	SY_REGRESS="setup ..."		only these regress scripts under valgrind
@@ -101,7 +101,8 @@ run_tests()
 	failed=$((failed + bad))
 }
 
-# The regress scripts with every server process under valgrind.
+# The regress scripts and what watches sources, with every server process under
+# valgrind.
 run_valgrind()
 {
 	local errors
@@ -109,14 +110,18 @@ run_valgrind()
 	private_directory
 	mkdir "$SY_TMP/valgrind"
 	cat "$base/source/src/tools/valgrind.supp" "$SY_ROOT/test/valgrind.supp" >"$SY_TMP/valgrind.supp"
+	# What initdb and pg_ctl ask of postgres is not for valgrind.
 	# shellcheck disable=SC2016
 	printf '%s\n' '#!/bin/sh' \
+		'real=$(dirname "$0")/postgres.real' \
+		'case $1 in -V | --*) exec "$real" "$@" ;; esac' \
 		"exec valgrind --quiet --leak-check=no --gen-suppressions=all --num-callers=30 --error-limit=no \\
 	--error-markers=VALGRIND-BEGIN,VALGRIND-END --suppressions=$SY_TMP/valgrind.supp \\
-	--trace-children=yes --log-file=$SY_TMP/valgrind/%p "'"$SY_BINDIR/postgres" "$@"' >"$SY_TMP/postgres"
+	--trace-children=yes --log-file=$SY_TMP/valgrind/%p "'"$real" "$@"' >"$SY_TMP/postgres"
 	chmod 755 "$SY_TMP/postgres"
 	[ "$(id -u)" = 0 ] && chown postgres "$SY_TMP/valgrind"
-	SY_POSTGRES=$SY_TMP/postgres PGCTLTIMEOUT=600 run_tests valgrind regress
+	SY_POSTGRES=$SY_TMP/postgres PGCTLTIMEOUT=600 PG_TEST_TIMEOUT_DEFAULT=900 \
+		run_tests valgrind regress tap ../assert/health.pl
 	if [ -z "$(ls "$SY_TMP/valgrind")" ]; then
 		say "  nothing ran under valgrind"
 		failed=$((failed + 1))

@@ -9,7 +9,8 @@
 # and that scripts set for one another:
 #	SY_AS_USER	options of runuser for the unprivileged user, as groups
 #	SY_BUILD	another folder than build
-#	SY_POSTGRES	a program that start_cluster runs in place of postgres
+#	SY_POSTGRES	a script that is run in place of postgres, which it finds
+#			beside it as postgres.real
 #	SY_CFLAGS	further options of the compiler
 #	SY_PRELOAD	a library that each server process loads first
 #	SY_CONF		a further line for the postgresql.conf of the regress scripts
@@ -341,6 +342,10 @@ private_postgres()
 		printf '#!/bin/sh\nexport LD_PRELOAD=%s\nexec "%s" "$@"\n' "$SY_PRELOAD" "$SY_BINDIR/postgres.bare" >"$SY_BINDIR/postgres"
 		chmod 755 "$SY_BINDIR/postgres"
 	fi
+	if [ -n "${SY_POSTGRES:-}" ]; then
+		mv "$SY_BINDIR/postgres" "$SY_BINDIR/postgres.real"
+		cp "$SY_POSTGRES" "$SY_BINDIR/postgres"
+	fi
 	export PATH=$SY_BINDIR:$PATH
 	export SY_BINDIR
 }
@@ -369,7 +374,7 @@ start_cluster()
 			say "$line"
 		done
 	} >>"$data/postgresql.conf"
-	as_user "$SY_BINDIR/pg_ctl" -D "$data" -p "${SY_POSTGRES:-$SY_BINDIR/postgres}" -w -s -l "$data.log" start || {
+	as_user "$SY_BINDIR/pg_ctl" -D "$data" -w -s -l "$data.log" start || {
 		cat "$data.log"
 		die "could not start the private PostgreSQL"
 	}
