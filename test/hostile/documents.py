@@ -10,6 +10,7 @@ would write: strings that are not UTF-8, fields without or with the same name,
 documents in each other.  Prints a summary; exits with 1 if something was
 wrong.
 """
+import datetime
 import decimal
 import json
 import math
@@ -377,12 +378,11 @@ def at_path(fields, path):
 
 
 def epoch_of(text):
-    """Milliseconds since 1970 of a date or time as PostgreSQL writes it; None beyond the years of Python."""
-    import datetime
+    """Microseconds since 1970 of a date or time as PostgreSQL writes it; None beyond the years of Python."""
     if "BC" in text or len(text.split("-")[0]) > 4:
         return None
     stamp = datetime.datetime.fromisoformat(text[:-3] if text.endswith("+00") else text)
-    return round((stamp - datetime.datetime(1970, 1, 1)) / datetime.timedelta(microseconds=1)) / 1000
+    return (stamp - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)
 
 
 def same_json(found, wanted):
@@ -417,7 +417,7 @@ def matches(text, wanted, kind):
         return same_json(json.loads(text), wanted)
     if base in ("date", "timestamp", "timestamptz"):
         found = epoch_of(text)
-        return None if found is None else found == wanted
+        return None if found is None else found == wanted * 1000
     return text == wanted
 
 
@@ -494,6 +494,14 @@ def store(collection, dice):
     return documents
 
 
+def import_and_sample(judge, column, dice):
+    """What else reads documents: IMPORT, a scan of what it made, and ANALYZE."""
+    judge.run("DROP SCHEMA IF EXISTS imported CASCADE; CREATE SCHEMA imported; IMPORT FOREIGN SCHEMA fuzz FROM SERVER documents INTO imported"
+              " OPTIONS (nested '%s'); SELECT 1" % dice.choice(["columns", "jsonb", "none"]), "IMPORT")
+    judge.run("SELECT * FROM imported.fuzz", "what IMPORT made")
+    judge.run("ANALYZE %s; SELECT 1" % column.table, "ANALYZE of " + column.kind)
+
+
 def main():
     """Store, read, compare, until the time is over."""
     dsn, port, seconds, seed = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
@@ -505,6 +513,7 @@ def main():
     until = time.monotonic() + seconds
     while time.monotonic() < until and judge.wrong < 20:
         documents = store(collection, dice)
+        import_and_sample(judge, dice.choice(columns)[0], dice)
         for column, options in dice.sample(columns, 12):
             texts, bad, values = {}, {}, {}
             for i, fields in documents.items():
