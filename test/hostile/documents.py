@@ -496,9 +496,9 @@ def store(collection, dice):
 
 def import_and_sample(judge, column, dice):
     """What else reads documents: IMPORT, a scan of what it made, and ANALYZE."""
-    judge.run("DROP SCHEMA IF EXISTS imported CASCADE; CREATE SCHEMA imported; IMPORT FOREIGN SCHEMA fuzz FROM SERVER documents INTO imported"
+    judge.run("DROP SCHEMA IF EXISTS taken CASCADE; CREATE SCHEMA taken; IMPORT FOREIGN SCHEMA fuzz FROM SERVER documents INTO taken"
               " OPTIONS (nested '%s'); SELECT 1" % dice.choice(["columns", "jsonb", "none"]), "IMPORT")
-    judge.run("SELECT * FROM imported.fuzz", "what IMPORT made")
+    judge.run("SELECT * FROM taken.fuzz", "what IMPORT made")
     judge.run("ANALYZE %s; SELECT 1" % column.table, "ANALYZE of " + column.kind)
 
 
