@@ -207,8 +207,8 @@ answered(SyCursor *cursor)
 	cursor->answered = true;
 }
 
-/* One step towards the next row, failures included. */
-static SyProgress
+/* One step towards the next row, failures included; runs for every row. */
+static pg_attribute_always_inline SyProgress
 next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
 {
 	ErrorContextCallback context;
@@ -223,7 +223,7 @@ next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
 	cursor->conn->call = &cursor->call;
 	cursor->state = SY_FAILED;
 	cursor->state = cursor->conn->driver->scan_next(cursor->scan, values, nulls, err);
-	if (cursor->state == SY_FAILED)
+	if (unlikely(cursor->state == SY_FAILED))
 	{
 		cursor->sqlstate = err->sqlstate != 0 ? err->sqlstate : ERRCODE_FDW_ERROR;
 		sy_conn_failed(cursor->conn, err);
@@ -249,15 +249,22 @@ sy_cursor_throw(const SyTable *table, const SyError *err)
 }
 
 /* One step towards the next row; failures are thrown. */
-SyProgress
-sy_cursor_try_next(SyCursor *cursor, Datum *values, bool *nulls)
+static pg_attribute_always_inline SyProgress
+try_next(SyCursor *cursor, Datum *values, bool *nulls)
 {
 	SyError		err;
 	SyProgress	progress = next_step(cursor, values, nulls, &err);
 
-	if (progress == SY_FAILED)
+	if (unlikely(progress == SY_FAILED))
 		sy_cursor_throw(cursor->scan->query->table, &err);
 	return progress;
+}
+
+/* The same, for others. */
+SyProgress
+sy_cursor_try_next(SyCursor *cursor, Datum *values, bool *nulls)
+{
+	return try_next(cursor, values, nulls);
 }
 
 /* Wait for the source; what interrupts that is how the scan ended. */
@@ -302,7 +309,7 @@ sy_cursor_next(SyCursor *cursor, Datum *values, bool *nulls)
 	SyProgress	progress;
 
 	CHECK_FOR_INTERRUPTS();
-	while ((progress = sy_cursor_try_next(cursor, values, nulls)) == SY_BLOCKED)
+	while ((progress = try_next(cursor, values, nulls)) == SY_BLOCKED)
 		wait_for(cursor);
 	return progress == SY_ROW;
 }

@@ -115,13 +115,13 @@ typedef struct SyScanState
 	SyQuery		query;			/* what the driver sees */
 	int			nslots;			/* columns of the scan tuple */
 	int			natts_extra;	/* scratch columns behind them (whole row) */
-	Datum	   *values;
-	bool	   *nulls;
+	Datum	   *values;			/* the slot's own arrays, unless there are */
+	bool	   *nulls;			/* scratch columns */
 	int			narguments;
 	SyArgument *arguments;
 	List	   *argument_states;	/* of ExprState * */
 	MemoryContext start_cxt;	/* arguments and filter; reset at each start */
-	MemoryContext row_cxt;		/* the present row */
+	MemoryContext row_cxt;		/* the present row, and some before it */
 	SyCursor   *cursor;			/* NULL until the first fetch */
 	bool		started;
 	bool		finished;
@@ -141,9 +141,7 @@ extern TupleTableSlot *syIterateForeignScan(ForeignScanState *node);
 extern void syReScanForeignScan(ForeignScanState *node);
 extern void syEndForeignScan(ForeignScanState *node);
 extern void sy_scan_prepare(SyScanState *state);
-extern TupleTableSlot *sy_scan_store(SyScanState *state);
 extern void sy_scan_explain(SyScanState *state, List *exprs);
-extern void sy_scan_complete_row(SyScanState *state);
 extern SyScanStats sy_scan_stats(const SyScanState *state);
 
 

@@ -105,10 +105,24 @@ targets_by_tlist(SyScanState *state)
 		}
 }
 
-/* Decide which values the driver delivers, and where to. */
+/* Arrays of "n" values, all NULL: what is not fetched stays so. */
+static void
+make_arrays(int n, Datum **values, bool **nulls)
+{
+	*values = palloc0((n + 1) * sizeof(Datum));
+	*nulls = palloc((n + 1) * sizeof(bool));
+	memset(*nulls, true, (n + 1) * sizeof(bool));
+}
+
+/*
+ * Decide which values the driver delivers, and where to: into the slot itself
+ * if it has room for them.
+ */
 static void
 prepare_targets(SyScanState *state)
 {
+	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
+
 	state->query.targets = palloc0((list_length(state->plan->targets) + state->table->natts) *
 								   sizeof(SyTarget));
 	if (state->plan->count)
@@ -117,9 +131,14 @@ prepare_targets(SyScanState *state)
 		targets_by_tlist(state);
 	else
 		targets_by_table(state);
-	state->values = palloc0((state->nslots + state->natts_extra + 1) * sizeof(Datum));
-	state->nulls = palloc((state->nslots + state->natts_extra + 1) * sizeof(bool));
-	memset(state->nulls, true, (state->nslots + state->natts_extra + 1) * sizeof(bool));
+	if (state->natts_extra > 0 || state->nslots == 0)
+	{
+		make_arrays(state->nslots + state->natts_extra, &state->values, &state->nulls);
+		return;
+	}
+	state->values = slot->tts_values;
+	state->nulls = slot->tts_isnull;
+	memset(state->nulls, true, state->nslots * sizeof(bool));
 }
 
 /* Make a scan ready to run, or to be explained; contacts nothing. */
@@ -213,6 +232,46 @@ evaluate_query(SyScanState *state)
 	MemoryContextSwitchTo(old);
 }
 
+/* Fill the slots of a target list that the driver does not: whole row, tableoid,
+ * counts. */
+static void
+complete_row(SyScanState *state)
+{
+	int			slot = 0;
+	ListCell   *lc;
+
+	foreach(lc, state->plan->targets)
+	{
+		int			attnum = lfirst_int(lc);
+
+		if (state->plan->count)
+		{
+			state->values[slot] = state->values[0];
+			state->nulls[slot] = state->nulls[0];
+		}
+		else if (attnum == SY_TARGET_TABLEOID)
+		{
+			state->values[slot] = ObjectIdGetDatum(state->table->relid);
+			state->nulls[slot] = false;
+		}
+		else if (attnum > 0 && state->natts_extra > 0)
+		{
+			state->values[slot] = state->values[state->nslots + attnum - 1];
+			state->nulls[slot] = state->nulls[state->nslots + attnum - 1];
+		}
+		else if (attnum == SY_TARGET_WHOLE_ROW)
+		{
+			TupleDesc	desc = RelationGetDescr(state->node->ss.ss_currentRelation);
+			HeapTuple	tuple = heap_form_tuple(desc, state->values + state->nslots,
+												state->nulls + state->nslots);
+
+			state->values[slot] = heap_copy_tuple_as_datum(tuple, desc);
+			state->nulls[slot] = false;
+		}
+		slot++;
+	}
+}
+
 /*
  * Read the remaining rows into a tuplestore, and the error behind them if
  * there is one.  The present row, which somebody may still look at, is left
@@ -235,11 +294,14 @@ read_ahead(SyScanState *state, SyCursor *cursor)
 	state->drained = tuplestore_begin_heap(false, false, work_mem);
 	CurrentResourceOwner = caller;
 
+	if (state->values == state->node->ss.ss_ScanTupleSlot->tts_values)
+		make_arrays(state->nslots, &state->values, &state->nulls);
 	state->drain_broken = true;
 	MemoryContextSwitchTo(cxt);
 	while ((progress = sy_cursor_read(cursor, state->values, state->nulls, &err)) == SY_ROW)
 	{
-		sy_scan_complete_row(state);
+		if (state->plan->has_tlist)
+			complete_row(state);
 		tuplestore_putvalues(state->drained, desc, state->values, state->nulls);
 		MemoryContextReset(cxt);
 	}
@@ -299,70 +361,29 @@ sy_scan_prepare(SyScanState *state)
 								   estate->es_query_cxt, drain_scan, state);
 }
 
-/* Fill the slots that the driver does not: whole row, tableoid, counts. */
-void
-sy_scan_complete_row(SyScanState *state)
-{
-	int			slot = 0;
-	ListCell   *lc;
-
-	if (!state->plan->has_tlist)
-		return;
-	foreach(lc, state->plan->targets)
-	{
-		int			attnum = lfirst_int(lc);
-
-		if (state->plan->count)
-		{
-			state->values[slot] = state->values[0];
-			state->nulls[slot] = state->nulls[0];
-		}
-		else if (attnum == SY_TARGET_TABLEOID)
-		{
-			state->values[slot] = ObjectIdGetDatum(state->table->relid);
-			state->nulls[slot] = false;
-		}
-		else if (attnum > 0 && state->natts_extra > 0)
-		{
-			state->values[slot] = state->values[state->nslots + attnum - 1];
-			state->nulls[slot] = state->nulls[state->nslots + attnum - 1];
-		}
-		else if (attnum == SY_TARGET_WHOLE_ROW)
-		{
-			TupleDesc	desc = RelationGetDescr(state->node->ss.ss_currentRelation);
-			HeapTuple	tuple = heap_form_tuple(desc, state->values + state->nslots,
-												state->nulls + state->nslots);
-
-			state->values[slot] = heap_copy_tuple_as_datum(tuple, desc);
-			state->nulls[slot] = false;
-		}
-		slot++;
-	}
-}
-
 /* Finish the scan's slot, whose values are filled. */
-static TupleTableSlot *
-store_slot(SyScanState *state)
+static inline void
+store_slot(SyScanState *state, TupleTableSlot *slot)
 {
-	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
-
-	if (!state->plan->as_tuple)
-		return ExecStoreVirtualTuple(slot);
-	ExecForceStoreHeapTuple(heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values,
-											slot->tts_isnull), slot, false);
-	return slot;
+	if (likely(!state->plan->as_tuple))
+		ExecStoreVirtualTuple(slot);
+	else
+		ExecForceStoreHeapTuple(heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values,
+												slot->tts_isnull), slot, false);
 }
 
 /* Store the row that was just fetched. */
-TupleTableSlot *
-sy_scan_store(SyScanState *state)
+static inline void
+store_row(SyScanState *state, TupleTableSlot *slot)
 {
-	TupleTableSlot *slot = state->node->ss.ss_ScanTupleSlot;
-
-	sy_scan_complete_row(state);
-	memcpy(slot->tts_values, state->values, state->nslots * sizeof(Datum));
-	memcpy(slot->tts_isnull, state->nulls, state->nslots * sizeof(bool));
-	return store_slot(state);
+	if (state->plan->has_tlist)
+		complete_row(state);
+	if (state->values != slot->tts_values)
+	{
+		memcpy(slot->tts_values, state->values, state->nslots * sizeof(Datum));
+		memcpy(slot->tts_isnull, state->nulls, state->nslots * sizeof(bool));
+	}
+	store_slot(state, slot);
 }
 
 /* Throw: the rows that were read ahead are not all there. */
@@ -408,7 +429,19 @@ next_drained(SyScanState *state)
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, stored->tts_values, state->nslots * sizeof(Datum));
 	memcpy(slot->tts_isnull, stored->tts_isnull, state->nslots * sizeof(bool));
-	return store_slot(state);
+	store_slot(state, slot);
+	return slot;
+}
+
+/*
+ * Make room for the next row.  Rows share the context's first block: to reset
+ * it costs as much as to convert a value.
+ */
+static inline void
+forget_rows(SyScanState *state)
+{
+	if (state->row_cxt->mem_allocated > ALLOCSET_DEFAULT_INITSIZE)
+		MemoryContextReset(state->row_cxt);
 }
 
 /* The next row, or an empty slot. */
@@ -420,28 +453,29 @@ syIterateForeignScan(ForeignScanState *node)
 	MemoryContext old;
 	bool		found;
 
-	if (!state->started)
+	if (unlikely(!state->started))
 	{
 		sy_scan_prepare(state);
 		if (!state->no_rows)
 			sy_cursor_start(state->cursor);
 	}
-	if (state->drained != NULL)
+	if (unlikely(state->drained != NULL))
 		return next_drained(state);
 	ExecClearTuple(slot);
-	if (state->ready)
+	if (unlikely(state->ready))
 	{
 		state->ready = false;
-		return sy_scan_store(state);
+		store_row(state, slot);
+		return slot;
 	}
-	if (state->finished)
+	if (unlikely(state->finished))
 		return slot;
 
-	MemoryContextReset(state->row_cxt);
+	forget_rows(state);
 	old = MemoryContextSwitchTo(state->row_cxt);
 	found = sy_cursor_next(state->cursor, state->values, state->nulls);
-	if (found)
-		(void) sy_scan_store(state);
+	if (likely(found))
+		store_row(state, slot);
 	else
 		state->finished = true;
 	MemoryContextSwitchTo(old);
