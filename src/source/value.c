@@ -300,40 +300,55 @@ sy_value_from_double(const SyColumn *column, SyTypeKind kind, double value,
 	}
 }
 
-/* Is it all ASCII without NUL?  Eight bytes at a time. */
+/*
+ * Eight bytes, of which one that is NUL or not ASCII has its highest bit set:
+ * by itself, or by a borrow from 0.
+ */
+static inline uint64
+mark_unplain(const char *text)
+{
+	uint64		chunk;
+
+	memcpy(&chunk, text, sizeof(chunk));
+	return chunk | (chunk - UINT64CONST(0x0101010101010101));
+}
+
+/* Is it all ASCII without NUL?  Eight bytes at a time, the last ones twice. */
 static inline bool
 is_plain_ascii(const char *text, size_t length)
 {
-	uint64		chunk;
-	uint64		high = 0;
+	const char *end = text + length;
+	uint64		marks = 0;
 
-	for (; length >= sizeof(chunk); text += sizeof(chunk), length -= sizeof(chunk))
+	if (length < sizeof(uint64))
 	{
-		memcpy(&chunk, text, sizeof(chunk));
-
-		/* The high bit of each byte: set in the byte, or by a borrow from 0. */
-		high |= chunk | (chunk - UINT64CONST(0x0101010101010101));
+		for (; text < end; text++)
+			marks |= (uint8) (*text | (*text == '\0' ? 0x80 : 0));
+		return (marks & 0x80) == 0;
 	}
-	for (; length > 0; text++, length--)
-		high |= (uint8) (*text | (*text == '\0' ? 0x80 : 0));
-	return (high & UINT64CONST(0x8080808080808080)) == 0;
+	for (; end - text >= 4 * (ptrdiff_t) sizeof(uint64); text += 4 * sizeof(uint64))
+		marks |= mark_unplain(text) | mark_unplain(text + sizeof(uint64)) |
+			mark_unplain(text + 2 * sizeof(uint64)) | mark_unplain(text + 3 * sizeof(uint64));
+	for (; end - text >= (ptrdiff_t) sizeof(uint64); text += sizeof(uint64))
+		marks |= mark_unplain(text);
+	marks |= mark_unplain(end - sizeof(uint64));
+	return (marks & UINT64CONST(0x8080808080808080)) == 0;
 }
 
 /*
- * Bring UTF-8 of unchecked validity into the server's encoding.
+ * Bring UTF-8 of unchecked validity into the server's encoding; for what is
+ * not plain ASCII.
  *
  * On success *text and *length are replaced, by a palloc'd copy if a
  * conversion was needed.
  */
-static bool
-to_server_encoding(const char **text, size_t *length, SyProblem *problem)
+static pg_noinline bool
+convert_encoding(const char **text, size_t *length, SyProblem *problem)
 {
 	int			encoding = GetDatabaseEncoding();
 	Oid			proc;
 	char	   *buffer;
 
-	if (is_plain_ascii(*text, *length))
-		return true;
 	if (*length > MaxAllocSize / MAX_CONVERSION_GROWTH - 1)
 		return refuse(problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the value is too long");
 	if (memchr(*text, '\0', *length) != NULL)
@@ -359,6 +374,13 @@ to_server_encoding(const char **text, size_t *length, SyProblem *problem)
 	*text = buffer;
 	*length = strlen(buffer);
 	return true;
+}
+
+/* The same for any text. */
+static inline bool
+to_server_encoding(const char **text, size_t *length, SyProblem *problem)
+{
+	return likely(is_plain_ascii(*text, *length)) || convert_encoding(text, length, problem);
 }
 
 /* A text Datum of "length" bytes, followed by "padding" spaces. */

@@ -87,20 +87,39 @@ text_of(sqlite3_value *value, int *length, SyProblem *problem)
 	return text;
 }
 
-/* Read exactly "count" digits; NULL if they are not there. */
-static const char *
-read_digits(const char *p, const char *end, int count, int *value)
+/* Read two digits; NULL if they are not there. */
+static inline const char *
+read_two(const char *p, const char *end, int *value)
 {
-	*value = 0;
-	if (end - p < count)
+	unsigned int tens;
+	unsigned int ones;
+
+	if (end - p < 2)
 		return NULL;
-	for (int i = 0; i < count; i++, p++)
-	{
-		if (*p < '0' || *p > '9')
-			return NULL;
-		*value = *value * 10 + (*p - '0');
-	}
-	return p;
+	tens = (unsigned char) p[0] - (unsigned int) '0';
+	ones = (unsigned char) p[1] - (unsigned int) '0';
+	*value = (int) (tens * 10 + ones);
+	return tens <= 9 && ones <= 9 ? p + 2 : NULL;
+}
+
+/*
+ * Read the digits of a fraction of a second, in microseconds; what is finer
+ * must be nothing.  NULL if there are none.
+ */
+static inline const char *
+read_fraction(const char *p, const char *end, int *us)
+{
+	static const int units[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+	const char *first = p;
+	const char *last = p + Min(end - p, (int) lengthof(units) - 1);
+	int			value = 0;
+
+	for (; p < last && *p >= '0' && *p <= '9'; p++)
+		value = value * 10 + (*p - '0');
+	*us = value * units[p - first];
+	while (p < end && *p == '0')
+		p++;
+	return p > first ? p : NULL;
 }
 
 /* Read HH:MM[:SS[.ffffff]]. */
@@ -110,36 +129,21 @@ read_time(const char *p, const char *end, Clock *clock)
 	int			hour;
 	int			minute;
 	int			second = 0;
-	int			fraction = 0;
-	int			scale = USECS_PER_SEC;
+	int			us = 0;
 
-	if ((p = read_digits(p, end, 2, &hour)) == NULL || p >= end || *p++ != ':' ||
-		(p = read_digits(p, end, 2, &minute)) == NULL)
+	if ((p = read_two(p, end, &hour)) == NULL || p >= end || *p++ != ':' ||
+		(p = read_two(p, end, &minute)) == NULL)
 		return NULL;
 	if (p < end && *p == ':')
 	{
-		if ((p = read_digits(p + 1, end, 2, &second)) == NULL)
+		if ((p = read_two(p + 1, end, &second)) == NULL)
 			return NULL;
-		if (p < end && *p == '.')
-		{
-			const char *first = ++p;
-
-			for (; p < end && *p >= '0' && *p <= '9' && scale > 1; p++)
-			{
-				fraction = fraction * 10 + (*p - '0');
-				scale /= 10;
-			}
-			/* What is finer than microseconds must be nothing. */
-			while (p < end && *p == '0')
-				p++;
-			if (p == first)
-				return NULL;
-			fraction *= scale;
-		}
+		if (p < end && *p == '.' && (p = read_fraction(p + 1, end, &us)) == NULL)
+			return NULL;
 	}
 	if (hour > 23 || minute > 59 || second > 59)
 		return NULL;
-	clock->us = ((hour * INT64CONST(60) + minute) * 60 + second) * USECS_PER_SEC + fraction;
+	clock->us = ((hour * INT64CONST(60) + minute) * 60 + second) * USECS_PER_SEC + us;
 	clock->has_time = true;
 	return p;
 }
@@ -156,13 +160,13 @@ read_zone(const char *p, const char *end, Clock *clock)
 	if (*p == 'Z' || *p == 'z')
 		return p + 1;
 	sign = *p == '+' ? 1 : *p == '-' ? -1 : 0;
-	if (sign == 0 || (p = read_digits(p + 1, end, 2, &hours)) == NULL)
+	if (sign == 0 || (p = read_two(p + 1, end, &hours)) == NULL)
 		return NULL;
 	if (p < end && *p == ':')
 		p++;
 	else if (p == end)
 		end = NULL;				/* no minutes */
-	if (end != NULL && (p = read_digits(p, end, 2, &minutes)) == NULL)
+	if (end != NULL && (p = read_two(p, end, &minutes)) == NULL)
 		return NULL;
 	if (hours > 15 || minutes > 59)
 		return NULL;
@@ -174,11 +178,15 @@ read_zone(const char *p, const char *end, Clock *clock)
 static bool
 read_clock(const char *p, const char *end, Clock *clock)
 {
+	int			century;
+
 	memset(clock, 0, sizeof(*clock));
-	if ((p = read_digits(p, end, 4, &clock->year)) == NULL || p >= end || *p++ != '-' ||
-		(p = read_digits(p, end, 2, &clock->month)) == NULL || p >= end || *p++ != '-' ||
-		(p = read_digits(p, end, 2, &clock->day)) == NULL)
+	if ((p = read_two(p, end, &century)) == NULL ||
+		(p = read_two(p, end, &clock->year)) == NULL || p >= end || *p++ != '-' ||
+		(p = read_two(p, end, &clock->month)) == NULL || p >= end || *p++ != '-' ||
+		(p = read_two(p, end, &clock->day)) == NULL)
 		return false;
+	clock->year += century * 100;
 	if (p < end)
 	{
 		if ((*p != ' ' && *p != 'T') || (p = read_time(p + 1, end, clock)) == NULL)
@@ -188,7 +196,8 @@ read_clock(const char *p, const char *end, Clock *clock)
 	}
 	return p == end && clock->year >= 1 && clock->month >= 1 && clock->month <= 12 &&
 		clock->day >= 1 &&
-		clock->day <= day_tab[isleap(clock->year)][clock->month - 1];
+		(clock->day <= 28 ||
+		 clock->day <= day_tab[isleap(clock->year)][clock->month - 1]);
 }
 
 /*
@@ -248,7 +257,7 @@ read_unix(const SyColumn *column, int64 value, int64 unit, Datum *result, SyProb
 }
 
 /* To DATE, TIMESTAMP or TIMESTAMPTZ. */
-static bool
+static pg_noinline bool
 read_datetime(const SyColumn *column, SqliteStorage storage, sqlite3_value *value, int class,
 			  Datum *result, SyProblem *problem)
 {
@@ -310,7 +319,7 @@ read_uuid_text(const char *text, int length, Datum *result, SyProblem *problem)
 }
 
 /* To UUID. */
-static bool
+static pg_noinline bool
 read_uuid(const SyColumn *column, SqliteStorage storage, sqlite3_value *value, int class,
 		  Datum *result, SyProblem *problem)
 {
@@ -332,7 +341,7 @@ read_uuid(const SyColumn *column, SqliteStorage storage, sqlite3_value *value, i
 }
 
 /* To a number, from a number. */
-static bool
+static pg_noinline bool
 read_number(const SyColumn *column, sqlite3_value *value, int class,
 			Datum *result, SyProblem *problem)
 {
@@ -358,7 +367,7 @@ read_number(const SyColumn *column, sqlite3_value *value, int class,
 }
 
 /* To NUMERIC, stored as decimal text. */
-static bool
+static pg_noinline bool
 read_decimal(const SyColumn *column, sqlite3_value *value, int class,
 			 Datum *result, SyProblem *problem)
 {
