@@ -117,6 +117,13 @@ SELECT * FROM sy_test_whole;
 CREATE FOREIGN TABLE sy_test_jsonb_array (v jsonb[]) SERVER sy_test_mongo;
 SELECT * FROM sy_test_jsonb_array;
 
+-- A document that cannot be read is no failure of the source: its breaker stays closed.
+CREATE SERVER sy_test_careful FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS (uri :'uri', database 'sy_test_types', failure_threshold '1');
+CREATE FOREIGN TABLE sy_test_damaged (_id text, v bytea, w int) SERVER sy_test_careful OPTIONS (collection 'damaged');
+SELECT v FROM sy_test_damaged;
+SELECT w FROM sy_test_damaged;
+SELECT _id FROM sy_test_damaged;
+
 -- A collection that is not there is empty.
 CREATE FOREIGN TABLE sy_test_absent (v int) SERVER sy_test_mongo;
 SELECT * FROM sy_test_absent;
@@ -126,5 +133,5 @@ ANALYZE sy_test_keys;
 SELECT reltuples FROM pg_class WHERE relname = 'sy_test_keys';
 
 SET client_min_messages = warning;
-DROP SERVER sy_test_mongo CASCADE;
+DROP SERVER sy_test_mongo, sy_test_careful CASCADE;
 DROP FUNCTION sy_test_try, sy_test_row;

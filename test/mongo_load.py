@@ -96,6 +96,9 @@ def load_types(db):
                  for key, value in VALUES.items()]
     db["values"].insert_many(documents + [{"_id": "missing"}])
 
+    # A binary whose inner length is wrong.
+    db["damaged"].insert_one(element(5, bytes([4, 0, 0, 0, 2, 1, 0, 0, 0]))("odd"))
+
     # Keys of every type, odd names, and a field that comes twice.
     db["keys"].insert_many([{"_id": key, "v": number} for number, key in enumerate(
         [1, Int64(2**40), 1.5, Decimal128("2.50"), "text", "", "long " * 20, "tab\there", ObjectId("0123456789abcdef01234567"),

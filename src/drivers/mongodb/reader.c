@@ -292,6 +292,20 @@ fail_damaged(const MongoReader *reader, SyError *err)
 }
 
 /*
+ * Fill "err" for a document that libbson cannot walk through; returns false.
+ * The server stores such: binaries of subtype 2 with a wrong inner length.
+ */
+static bool
+fail_unreadable(const ReaderRow *row)
+{
+	sy_error_set(row->err, SY_ERROR_REQUEST, ERRCODE_FDW_INVALID_DATA_TYPE,
+				 "cannot read a document of collection \"%s\"",
+				 row->reader->query->table->remote_name);
+	sy_error_detail(row->err, "A field is damaged in %s.", row_phrase(row->data, row->length));
+	return false;
+}
+
+/*
  * Reading
  */
 
@@ -391,7 +405,7 @@ read_level(ReaderRow *row, ReaderLevel *level, bson_iter_t *iter)
 			bson_iter_t child;
 
 			if (!bson_iter_recurse(iter, &child))
-				return fail_damaged(row->reader, row->err);
+				return fail_unreadable(row);
 			if (!read_level(row, field->below, &child))
 				return false;
 		}
@@ -404,7 +418,7 @@ read_level(ReaderRow *row, ReaderLevel *level, bson_iter_t *iter)
 		}
 	}
 	if (remaining > 0 && iter->err_off != 0)
-		return fail_damaged(row->reader, row->err);
+		return fail_unreadable(row);
 	return true;
 }
 
