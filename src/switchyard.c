@@ -21,6 +21,7 @@
 #include "base/version.h"
 #include "base/wait.h"
 #include "conn/conn.h"
+#include "conn/visit.h"
 #include "health/health.h"
 #include "source/source.h"
 #include "worker/worker.h"
@@ -35,6 +36,7 @@ static const SyHost host = {
 	.wait = sy_conn_wait,
 	.wait_quietly = sy_wait_quietly,
 	.redact = sy_error_redact,
+	.recall_hosts = sy_visit_recall_hosts,
 };
 
 /*

@@ -15,6 +15,8 @@
 
 #include "conn/visit.h"
 
+StaticAssertDecl(SY_HEALTH_HOSTS_SIZE == SY_HOSTS_SIZE, "hosts do not fit");
+
 /* Begin a visit; see visit.h. */
 void
 sy_visit_begin(SyVisit *visit, bool wants_sample)
@@ -56,6 +58,7 @@ conclude(SyVisit *visit)
 	probe.server_version = visit->ping.server_version;
 	probe.database = visit->ping.database;
 	probe.read_only = visit->ping.read_only;
+	probe.hosts = visit->ping.hosts;
 	probe.degraded = visit->degraded[0] != '\0' ? visit->degraded : NULL;
 	visit->stage = SY_VISIT_IDLE;
 	sy_probe_done(&visit->call, source->name, &source->limits, &probe);
@@ -192,4 +195,13 @@ sy_visit_step(SyVisit *visit)
 	SySession  *session = visit->session;
 
 	return proceed(visit, session->driver->step(session, &visit->err));
+}
+
+/* What SyPing.hosts said, to whichever process; see visit.h. */
+bool
+sy_visit_recall_hosts(const SySource *source, char *hosts)
+{
+	SySlot	   *slot = sy_slot_find(source->serverid, source->name);
+
+	return slot != NULL && sy_probe_recall_hosts(slot, &source->limits, hosts);
 }

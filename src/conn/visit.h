@@ -73,4 +73,7 @@ extern void sy_visit_fail(SyVisit *visit);
  * waits nor throws. */
 extern void sy_visit_forget(SyVisit *visit);
 
+/* Where the last visit of any process has found the source; see SyHost. */
+extern bool sy_visit_recall_hosts(const SySource *source, char *hosts);
+
 #endif							/* SY_VISIT_H */

@@ -43,6 +43,7 @@ typedef struct SySlot SySlot;
 #define SY_HEALTH_MESSAGE_SIZE	256
 #define SY_HEALTH_REASON_SIZE	128
 #define SY_HEALTH_VERSION_SIZE	64
+#define SY_HEALTH_HOSTS_SIZE	512
 
 /*
  * Start-up (shmem.c)
@@ -244,6 +245,8 @@ typedef struct SyProbe
 	const char *server_version; /* the rest: valid if it answered; "": unknown */
 	const char *database;
 	bool		read_only;		/* the source itself takes no writes */
+	const char *hosts;			/* where it was found, for those who connect next:
+								 * SyPing.hosts; "": says nothing */
 	const char *degraded;		/* NULL, or why not all could be had, redacted:
 								 * e.g. statistics were refused */
 } SyProbe;
@@ -263,6 +266,12 @@ extern void sy_probe_forget(SyCall *call);
 /* When is the next trial call of the prober useful, in ms?  1000 while the
  * breaker is half open, else probe_interval. */
 extern int	sy_probe_interval(SySlot *slot, const SyLimits *limits);
+
+/*
+ * Where the last good probe found the source, if that is no longer ago than
+ * three intervals; "hosts" has SY_HEALTH_HOSTS_SIZE.  False: nobody knows.
+ */
+extern bool sy_probe_recall_hosts(SySlot *slot, const SyLimits *limits, char *hosts);
 
 /* A size was sampled just now. */
 extern void sy_probe_sample(SySlot *slot, const SySample *sample);

@@ -21,6 +21,9 @@
 /* While the breaker is half open, trial calls are made at this distance. */
 #define TRIAL_INTERVAL_MS	1000
 
+/* What an older probe has found out is not relied on. */
+#define FRESH_INTERVALS		3
+
 /* A probe begins; see health.h. */
 void
 sy_probe_begin(SySlot *slot, const char *name, const SyLimits *limits, SyCall *call)
@@ -64,6 +67,11 @@ keep(SySlot *slot, const SyProbe *probe, const char *degraded, const SyInstant *
 		strlcpy(slot->server_version, probe->server_version, sizeof(slot->server_version));
 	if (probe->database != NULL && probe->database[0] != '\0')
 		strlcpy(slot->database, probe->database, sizeof(slot->database));
+	if (probe->hosts != NULL && probe->hosts[0] != '\0')
+	{
+		strlcpy(slot->hosts, probe->hosts, sizeof(slot->hosts));
+		slot->hosts_us = now->us;
+	}
 }
 
 /* A probe has ended; see health.h. */
@@ -122,6 +130,22 @@ sy_probe_interval(SySlot *slot, const SyLimits *limits)
 	if (SY_WORD_STATE(pg_atomic_read_u64(&slot->word)) == SY_BREAKER_HALF_OPEN)
 		return Min(TRIAL_INTERVAL_MS, limits->probe_interval_ms);
 	return limits->probe_interval_ms;
+}
+
+/* Where was the source found?  See health.h. */
+bool
+sy_probe_recall_hosts(SySlot *slot, const SyLimits *limits, char *hosts)
+{
+	int64		now_us = sy_now_us();
+	bool		fresh;
+
+	SpinLockAcquire(&slot->mutex);
+	fresh = slot->hosts_us != 0 &&
+		now_us - slot->hosts_us <= FRESH_INTERVALS * (int64) limits->probe_interval_ms * 1000;
+	if (fresh)
+		strlcpy(hosts, slot->hosts, SY_HEALTH_HOSTS_SIZE);
+	SpinLockRelease(&slot->mutex);
+	return fresh;
 }
 
 /* A size was sampled just now. */

@@ -30,7 +30,7 @@
 #include "health/stats.h"
 
 /* Changes with the layout of anything in shared memory. */
-#define SY_SHMEM_LAYOUT	1
+#define SY_SHMEM_LAYOUT	2
 
 #define SY_SLOT_SIZE	4096
 
@@ -93,6 +93,8 @@ struct SySlot
 	double		probe_ms;
 	char		server_version[SY_HEALTH_VERSION_SIZE];
 	char		database[NAMEDATALEN];
+	char		hosts[SY_HEALTH_HOSTS_SIZE];	/* SyPing.hosts */
+	int64		hosts_us;		/* when that was last true; monotonic */
 	char		degraded[SY_HEALTH_REASON_SIZE];
 	TimestampTz sampled_at;
 	SySample	sample;

@@ -39,7 +39,7 @@
 #include "base/wait.h"
 
 /* Changes whenever a struct of this file changes its layout. */
-#define SY_DRIVER_ABI	3
+#define SY_DRIVER_ABI	4
 
 typedef struct SyDriver SyDriver;
 typedef struct SyQuery SyQuery; /* pushdown/query.h */
@@ -242,12 +242,18 @@ typedef enum SyIsolation
 								 * READ ONLY: no write can follow */
 } SyIsolation;
 
+/* Room for what SyPing.hosts says; a driver says nothing if it needs more. */
+#define SY_HOSTS_SIZE	512
+
 /* What ping() learned. */
 typedef struct SyPing
 {
 	char		server_version[64]; /* "" if unknown */
 	char		database[64];	/* the remote database, "" if there is none */
 	bool		read_only;		/* the source itself takes no writes */
+	char		hosts[SY_HOSTS_SIZE];	/* where a look-up of names has led, in the
+										 * driver's words; never a secret.  "":
+										 * nothing that is worth to be known */
 } SyPing;
 
 /* Where a source is, for people: never a user name or a secret. */
@@ -355,6 +361,13 @@ typedef struct SyHost
 
 	/* Replace credentials in URIs within "text" by ***, in place. */
 	void		(*redact) (char *text);
+
+	/*
+	 * SyPing.hosts of the last good probe by whichever process, into "hosts"
+	 * (SY_HOSTS_SIZE).  False: there is none that is still to be relied on.
+	 * No wait, no throw.
+	 */
+	bool		(*recall_hosts) (const SySource *source, char *hosts);
 } SyHost;
 
 struct SyDriver

@@ -129,6 +129,7 @@ mongo_attempt_reach(MongoSession *session, uint32 wanted, bool for_writes,
 	mongoc_server_description_t *server;
 	bson_error_t error;
 
+	mongo_hosts_refresh(session);
 	if (session->client == NULL && !mongo_client_make(session, &error))
 	{
 		mongo_failure_note(session, MONGO_FAULT_CONNECT, &error);
@@ -389,6 +390,8 @@ mongo_attempt_main(void *arg)
 			job->ok = mongo_debt_pay_all(session);
 		else
 			job->ok = mongo_attempt_command(session, job);
+		if (!job->ok && job->failure.fault == MONGO_FAULT_CONNECT && !job->failure.no_primary)
+			mongo_hosts_distrust(session);
 	} while (!job->ok && job->command != NULL && mongo_attempt_again(session, job));
 
 	/*

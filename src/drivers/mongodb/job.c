@@ -26,6 +26,8 @@ mongo_job_begin(MongoSession *session, bson_t *command, MongoReadMode mode,
 	MongoJob   *job = &session->job;
 
 	Assert(!job->active);
+	if (command != NULL && session->client == NULL)
+		mongo_hosts_recall(session);
 	memset(job, 0, sizeof(*job));
 	job->active = true;
 	job->database = session->database;

@@ -426,6 +426,7 @@ mongo_probe_answer(MongoSession *session)
 	strlcpy(ping->server_version, session->facts.version, sizeof(ping->server_version));
 	strlcpy(ping->database, session->database, sizeof(ping->database));
 	ping->read_only = session->takes_no_writes;
+	strlcpy(ping->hosts, session->found, sizeof(ping->hosts));
 }
 
 /* The driver's member: go on with ping() or sample(). */
@@ -462,6 +463,7 @@ mongo_ping(SySession *base, SyPing *result, SyError *err)
 	MongoSession *session = (MongoSession *) base;
 
 	mongo_probe_end(session);
+	session->looks_up = true;
 	session->probe.ping = result;
 	session->probe.reselected = false;
 	(void) mongo_probe_go(&session->probe, MONGO_PROBE_HELLO);

@@ -77,6 +77,9 @@ mongo_session_configure(MongoSession *session, SyError *err)
 		sy_error_hint(err, "Set option \"database\" of the server.");
 		return false;
 	}
+	session->srv = mongoc_uri_get_srv_hostname(uri);
+	if (session->srv != NULL)
+		session->srv_rest = mongo_uri_rest(source, session->base.cxt);
 	session->read_concern = MemoryContextStrdup(session->base.cxt, level ? level : "majority");
 	session->transactions = transactions == NULL || strcmp(transactions, "off") != 0;
 	session->primary_only = preference == NULL ||
@@ -124,6 +127,7 @@ mongo_session_close(SySession *base)
 	while (!dlist_is_empty(&session->cursors))
 		mongo_cursor_drop(dlist_head_element(MongoCursor, node, &session->cursors));
 	mongo_client_drop(session);
+	mongo_hosts_forget(session);
 	mongo_wire_free(&session->wire);
 }
 
@@ -154,9 +158,12 @@ bool
 mongo_client_make(MongoSession *session, bson_error_t *error)
 {
 	memset(error, 0, sizeof(*error));
-	session->client = mongoc_client_new_from_uri_with_error(session->uri, error);
+	session->client = mongoc_client_new_from_uri_with_error(session->direct ? session->direct :
+															session->uri, error);
 	if (session->client == NULL)
 		return false;
+	if (session->direct == NULL)
+		mongo_hosts_take(session, session->client);
 	session->client_number++;
 	session->bytes_before = session->wire.bytes_in;
 	session->proven = false;

@@ -185,6 +185,15 @@ struct MongoSession
 	SySession	base;			/* first */
 	char	   *database;		/* UTF-8 */
 	mongoc_uri_t *uri;			/* with credentials; in nobody's messages */
+	const char *srv;			/* the name whose records tell the hosts; NULL: the
+								 * URI names them */
+	const char *srv_rest;		/* what stands behind it in the URI; UTF-8 */
+	mongoc_uri_t *direct;		/* the same with hosts that a probe has found; NULL:
+								 * they are to be looked up */
+	bool		distrusts;		/* those could not be reached */
+	bool		looks_up;		/* it probes: it is the one to find them */
+	int64		looked_up_us;	/* when it last tried to; 0: never */
+	char		found[SY_HOSTS_SIZE];	/* what it found; see hosts.c */
 	const char *read_concern;	/* level for plain reads */
 	bool		transactions;	/* option transactions 'required' */
 	bool		primary_only;	/* readPreference is primary */
@@ -264,6 +273,9 @@ extern void mongo_check_options(SyLevel level, const SyOptions *options);
 extern void mongo_endpoint(const SySource *source, SyEndpoint *result);
 extern bool mongo_check_login(const SySource *source, SyError *err);
 extern mongoc_uri_t *mongo_uri_build(const SySource *source, SyError *err);
+extern char *mongo_uri_rest(const SySource *source, MemoryContext cxt);
+extern mongoc_uri_t *mongo_uri_direct(const SySource *source, const mongoc_uri_t *from,
+									  const char *hosts, const char *rest);
 extern void mongo_uri_tls(const SySource *source, const mongoc_uri_t *uri,
 						  MongoWire *wire, MemoryContext cxt);
 extern char *mongo_to_utf8(const char *text);
@@ -282,6 +294,13 @@ extern void mongo_end(SySession *session);
 extern bool mongo_client_make(MongoSession *session, bson_error_t *error);
 extern void mongo_client_drop(MongoSession *session);
 extern MongoReadMode mongo_session_mode(MongoSession *session);
+
+/* hosts.c: all but the first on the coroutine */
+extern void mongo_hosts_recall(MongoSession *session);
+extern void mongo_hosts_forget(MongoSession *session);
+extern void mongo_hosts_distrust(MongoSession *session);
+extern void mongo_hosts_take(MongoSession *session, const mongoc_client_t *client);
+extern void mongo_hosts_refresh(MongoSession *session);
 
 /* probe.c */
 extern SyProgress mongo_ping(SySession *session, SyPing *result, SyError *err);

@@ -528,6 +528,49 @@ mongo_uri_build(const SySource *source, SyError *err)
 	return NULL;
 }
 
+/* What stands behind the hosts in the option "uri"; in UTF-8, in "cxt". */
+char *
+mongo_uri_rest(const SySource *source, MemoryContext cxt)
+{
+	const char *hosts = strstr(sy_options_get(&source->options, "uri"), "://") + 3;
+
+	return MemoryContextStrdup(cxt, mongo_to_utf8(hosts + strcspn(hosts, "/?")));
+}
+
+/*
+ * The URI "from" with these hosts in place of a name that DNS records explain;
+ * "rest" is what stands behind that name, in UTF-8.  To be destroyed by the
+ * caller.  NULL: it would not be valid.  Needs no transaction.
+ */
+mongoc_uri_t *
+mongo_uri_direct(const SySource *source, const mongoc_uri_t *from, const char *hosts,
+				 const char *rest)
+{
+	const char *user = mongoc_uri_get_username(from);
+	const char *password = mongoc_uri_get_password(from);
+	const char *key_password = mongoc_uri_get_option_as_utf8(from, MONGOC_URI_TLSCERTIFICATEKEYFILEPASSWORD,
+															 NULL);
+	bson_error_t error;
+	mongoc_uri_t *uri;
+
+	uri = mongoc_uri_new_with_error(psprintf("mongodb://%s%s%s%s%s", user ? mongo_percent_encode(user) : "",
+											 user ? "@" : "", hosts, rest[0] == '/' ? "" : "/", rest),
+									&error);
+	if (uri == NULL)
+	{
+		mongo_log_clear();		/* what it does not like is in order with a name */
+		return NULL;
+	}
+	mongo_uri_take_over(source, uri);
+	(void) mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, mongoc_uri_get_tls(from));
+	if ((password == NULL || mongoc_uri_set_password(uri, password)) &&
+		(key_password == NULL ||
+		 mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_TLSCERTIFICATEKEYFILEPASSWORD, key_password)))
+		return uri;
+	mongoc_uri_destroy(uri);
+	return NULL;
+}
+
 /* A string option of the URI, copied to "cxt"; NULL if it is not there. */
 static const char *
 mongo_uri_string(const mongoc_uri_t *uri, const char *name, MemoryContext cxt)
