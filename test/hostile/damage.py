@@ -35,7 +35,7 @@ QUERIES = [
     ("SELECT count(*) FROM f.a", "SELECT count(*) FROM a"),
     ("SELECT id, k, v FROM f.a WHERE k = 7", "SELECT id, k, v FROM a WHERE k = 7"),
     ("SELECT id, v FROM f.a WHERE id = 150", "SELECT id, v FROM a WHERE id = 150"),
-    ("SELECT id, v FROM f.a ORDER BY id DESC LIMIT 5", "SELECT id, v FROM a ORDER BY id DESC LIMIT 5"),
+    ("SELECT id, v FROM f.a ORDER BY id DESC LIMIT 5", "SELECT id, v FROM a ORDER BY id DESC NULLS FIRST LIMIT 5"),
     ("SELECT k, n FROM f.w", "SELECT k, n FROM w"),
     ("SELECT k, n FROM f.w WHERE k = 'key 30'", "SELECT k, n FROM w WHERE k = 'key 30'"),
     ("SELECT id, b FROM f.big", "SELECT id, b FROM big"),
