@@ -46,6 +46,7 @@ typedef struct Refusal
 
 static dlist_head leases = DLIST_STATIC_INIT(leases);
 static SySlot *waiting_at = NULL;
+static uint32 waiting_incarnation = 0;	/* of that slot */
 static bool exit_registered = false;
 
 /* Exit callback: nobody shall wait for what this backend will never tell. */
@@ -73,6 +74,7 @@ sy_admit_wait_begin(SySlot *slot)
 	register_exit();
 	Assert(waiting_at == NULL);
 	waiting_at = slot;
+	waiting_incarnation = SY_WORD_INCARNATION(pg_atomic_read_u64(&slot->word));
 	pg_atomic_fetch_add_u32(&slot->waiting, 1);
 }
 
@@ -80,7 +82,8 @@ sy_admit_wait_begin(SySlot *slot)
 void
 sy_admit_wait_end(void)
 {
-	if (waiting_at != NULL)
+	if (waiting_at != NULL &&
+		SY_WORD_INCARNATION(pg_atomic_read_u64(&waiting_at->word)) == waiting_incarnation)
 		pg_atomic_fetch_sub_u32(&waiting_at->waiting, 1);
 	waiting_at = NULL;
 }

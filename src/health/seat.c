@@ -168,7 +168,10 @@ sy_seat_forget_left(void)
 		pfree(dlist_container(SySeat, node, dlist_pop_head_node(&left_seats)));
 }
 
-/* Take a permit if there is one. */
+/*
+ * Take a permit if there is one.  Who began before its server was dropped, as
+ * IMPORT can, needs none of the slot's next server.
+ */
 static bool
 take_permit(SySeat *seat, const SyLimits *limits)
 {
@@ -176,6 +179,8 @@ take_permit(SySeat *seat, const SyLimits *limits)
 	uint32		limit = limits->pool_size + limits->max_overflow;
 	uint32		old = pg_atomic_read_u32(in_use);
 
+	if (!is_current(seat))
+		return true;
 	do
 	{
 		if (old >= limit)
@@ -214,13 +219,14 @@ wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
 	SySlot	   *slot = seat->slot;
 	int64		until_us = sy_now_us() + (int64) limits->pool_timeout_ms * 1000;
 	int64		left_us = 0;
+	volatile bool permitted = false;
 	volatile bool refused = false;
 
 	sy_admit_wait_begin(slot);
 	PG_TRY();
 	{
 		ConditionVariablePrepareToSleep(&slot->permit_free);
-		while (!take_permit(seat, limits) && !(refused = is_refusing(slot)) &&
+		while (!(permitted = take_permit(seat, limits)) && !(refused = is_refusing(slot)) &&
 			   (left_us = until_us - sy_now_us()) > 0)
 			(void) ConditionVariableTimedSleep(&slot->permit_free, left_us / 1000 + 1, SY_WAIT_SOURCE);
 	}
@@ -229,12 +235,12 @@ wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
 		ConditionVariableCancelSleep();
 		sy_admit_wait_end();
 		/* who was woken and leaves without a permit wakes the next one */
-		if (!seat->permit)
+		if (!permitted)
 			ConditionVariableSignal(&slot->permit_free);
 	}
 	PG_END_TRY();
 
-	if (!seat->permit && !refused)
+	if (!permitted && !refused)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
 				 errmsg("all sessions with source \"%s\" are in use", name),
@@ -242,7 +248,7 @@ wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
 						   "became free within %d ms.", limits->pool_size + limits->max_overflow,
 						   limits->pool_timeout_ms),
 				 errhint("Two transactions that use two sources in different orders may have waited for each other.")));
-	return seat->permit;
+	return permitted;
 }
 
 /* The session's first use in a transaction; see health.h. */

@@ -132,6 +132,20 @@ is(value('SELECT count(*) FROM one'), 10, 'and leaves nothing in use');
 is(value(q{SELECT count(*) FROM switchyard.connections WHERE state <> 'idle'}), 0, 'as the view connections says');
 $importer->quit;
 
+# Who waits for a server that is dropped meanwhile waits for nobody: what is
+# kept of a server is another one's next.
+value(sqlite_server_sql('brief', $file, pool_size => 1, max_overflow => 0, pool_timeout => '20s'));
+my @importers = map { background($node) } (1 .. 2);
+$importers[0]->query('BEGIN; IMPORT FOREIGN SCHEMA main LIMIT TO (nothing) FROM SERVER brief INTO s');
+$importers[1]->query_until(qr/sent/, "\\echo sent\nIMPORT FOREIGN SCHEMA main LIMIT TO (nothing) FROM SERVER brief INTO s;\n\\echo import is over\n");
+is(comes(q{SELECT waiting FROM switchyard.sources WHERE source = 'brief'}, 1), 1, 'a command waits for a server');
+value('DROP SERVER brief');
+$began = time;
+$importers[1]->query_until(qr/import is over/, '');
+cmp_ok(time - $began, '<', 15, 'and goes on when that is dropped');
+$importers[0]->query('COMMIT');
+$_->quit foreach @importers;
+
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
 $node->stop;
 done_testing();
