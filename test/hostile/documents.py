@@ -112,10 +112,10 @@ def decimal128(dice):
                                         "1E+6111", "-1E-6143", "1E+400", "1E-400", "12345678901234567890123456789012345E-20"[:-5]])),
         lambda: Decimal128("%dE%d" % (dice.randrange(-10 ** 9, 10 ** 9), dice.randrange(-12, 12))),
         lambda: Decimal128("%dE%d" % (dice.randrange(10 ** 34), dice.randrange(-6176, 6111)))])()
-    try:
-        return Value(19, number.bid, "decimal", number.to_decimal())
-    except decimal.Inexact:     # more digits than a Decimal128 has
-        return Value(19, number.bid, "decimal")
+    bits = int.from_bytes(number.bid, "little")
+    if bits >> 125 & 3 != 3 and bits & 2 ** 113 - 1 >= 10 ** 34:    # more digits than there may be mean zero
+        return Value(19, number.bid, "decimal", decimal.Decimal(0))
+    return Value(19, number.bid, "decimal", number.to_decimal())
 
 
 def characters(dice):
@@ -341,8 +341,6 @@ def right(stored, kind, options):
     if "objectid" in options:
         return stored.meaning.hex() if stored.name == "objectid" else BAD
     if stored.name in NUMBERS:
-        if stored.meaning is None and kind.startswith(("int", "float", "numeric")):
-            return UNKNOWN
         if kind in ("int2", "int4", "int8"):
             return as_integer(stored, 8 * int(kind[-1]))
         if kind in ("float4", "float8"):
@@ -498,7 +496,7 @@ def import_and_sample(judge, column, dice):
     """What else reads documents: IMPORT, a scan of what it made, and ANALYZE."""
     judge.run("DROP SCHEMA IF EXISTS taken CASCADE; CREATE SCHEMA taken; IMPORT FOREIGN SCHEMA fuzz FROM SERVER documents INTO taken"
               " OPTIONS (nested '%s'); SELECT 1" % dice.choice(["columns", "jsonb", "none"]), "IMPORT")
-    judge.run("SELECT * FROM taken.fuzz", "what IMPORT made")
+    judge.run("SELECT f::text FROM taken.fuzz f", "what IMPORT made")
     judge.run("ANALYZE %s; SELECT 1" % column.table, "ANALYZE of " + column.kind)
 
 
