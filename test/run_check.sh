@@ -262,10 +262,18 @@ if wants installcheck; then
 		start_cluster plain
 		run_installcheck "the first run"
 		run_installcheck "the second run"
-		# Here a prober is in the database that the second run replaces.
 		start_cluster preloaded "shared_preload_libraries = 'switchyard'"
-		run_installcheck "the first run with preload" REGRESS="setup options functions" ISOLATION=
-		run_installcheck "the second run with preload" REGRESS="setup options functions" ISOLATION=
+		run_installcheck "the first run with preload" REGRESS="setup functions" ISOLATION=
+		# A server that is left over brings a prober into the database that
+		# the second run replaces.
+		psql -Xq -d contrib_regression -c \
+			"CREATE SERVER left_over FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '/nonexistent/a.db')"
+		for _ in $(seq 100); do
+			[ "$(psql -XAtc "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'switchyard prober' AND
+				datname = 'contrib_regression'")" = 1 ] && break
+			sleep 0.1
+		done
+		run_installcheck "the second run with preload" REGRESS="setup functions" ISOLATION=
 	)
 	count_summary "$SY_TMP/installcheck.summary"
 fi
