@@ -127,6 +127,10 @@ CREATE FOREIGN TABLE hides (x integer) SERVER regress_sy_types;
 SELECT * FROM hides;
 CREATE FOREIGN TABLE seen (x integer) SERVER regress_sy_types;
 SELECT * FROM seen;
+-- It is found by its place in the result, behind rows that fit.
+CREATE FOREIGN TABLE later (id bigint, x bigint) SERVER regress_sy_types OPTIONS ("table" 'bad');
+SELECT x FROM later WHERE id > 4;
+SELECT x FROM later WHERE id < 6 ORDER BY id DESC LIMIT 3;
 
 -- Columns that SQLite cannot serve say so when the table is first planned.
 CREATE FOREIGN TABLE wrong (x integer[]) SERVER regress_sy_types OPTIONS ("table" 'bad');

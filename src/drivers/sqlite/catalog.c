@@ -38,7 +38,8 @@ static const char columns_query[] =
 char *
 sqlite_to_utf8(const char *text)
 {
-	return pg_server_to_any(text, strlen(text), PG_UTF8);
+	return GetDatabaseEncoding() == PG_UTF8 ? unconstify(char *, text) :
+		pg_server_to_any(text, strlen(text), PG_UTF8);
 }
 
 /* UTF-8 in the server's encoding; itself, if no conversion is needed. */
@@ -93,7 +94,7 @@ learn_kind(SqliteSession *session, SqliteTable *table, SyError *err)
 
 	if (statement == NULL)
 		return false;
-	rc = sqlite_statement_step(statement->stmt);
+	rc = sqlite_statement_step(session, statement->stmt);
 	if (rc == SQLITE_ROW)
 	{
 		const char *type = (const char *) sqlite3_column_text(statement->stmt, 0);
@@ -140,7 +141,7 @@ learn_columns(SqliteSession *session, SqliteTable *table, SyError *err)
 
 	if (statement == NULL)
 		return false;
-	while ((rc = sqlite_statement_step(statement->stmt)) == SQLITE_ROW)
+	while ((rc = sqlite_statement_step(session, statement->stmt)) == SQLITE_ROW)
 	{
 		const char *name = (const char *) sqlite3_column_text(statement->stmt, 0);
 		const char *type = (const char *) sqlite3_column_text(statement->stmt, 1);

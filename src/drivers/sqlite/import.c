@@ -130,7 +130,7 @@ next_row(Import *import, sqlite3_stmt *stmt)
 
 	if (stmt == NULL)
 		return false;
-	rc = sqlite_statement_step(stmt);
+	rc = sqlite_statement_step(import->session, stmt);
 	if (rc == SQLITE_ROW)
 		return true;
 	if (rc != SQLITE_DONE)

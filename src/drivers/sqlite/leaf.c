@@ -71,7 +71,8 @@ append_bind(SqliteText *text, const SqliteBind *bind)
 void
 sqlite_compile_column(SqliteText *text, const SyColumn *column)
 {
-	appendStringInfoString(&text->sql, "t.");
+	appendStringInfoCharMacro(&text->sql, 't');
+	appendStringInfoCharMacro(&text->sql, '.');
 	sqlite_append_name(&text->sql, sqlite_to_utf8(column->remote_name));
 }
 

@@ -3,15 +3,6 @@
  * scan.c
  *	  Running a query and delivering its rows.
  *
- * A row's identity travels as bytes, for the writer that gets it back:
- *
- *		1, then the rowid as 8 bytes, most significant first
- *		2, then each column of the primary key of a WITHOUT ROWID table:
- *			i and 8 bytes: an integer, most significant byte first
- *			r and 8 bytes: the bits of a double, most significant byte first
- *			t or b, 4 bytes of length, bytes: text (UTF-8) or blob
- *			n: NULL
- *
  * IDENTIFICATION
  *	  src/drivers/sqlite/scan.c
  *
@@ -20,14 +11,10 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "sqlite.h"
-
-#define IDENTITY_ROWID	1
-#define IDENTITY_KEY	2
 
 /*
  * Prepare to run "query".  Nothing is touched yet.
@@ -59,43 +46,17 @@ sqlite_scan_create(SySession *base, const SyQuery *query, MemoryContext cxt)
 		target->column = query->targets[i].column;
 		target->slot = query->targets[i].slot;
 		if (target->column == NULL)
+		{
+			scan->text.identify = true;
 			continue;
+		}
+		target->kind = target->column->kind;
 		target->storage = sqlite_storage(target->column);
 		target->position = position++;
 	}
-	scan->identity_at = position;
+	scan->ncolumns = position;
 	MemoryContextSwitchTo(old);
 	return &scan->base;
-}
-
-/* Bind the values of the compiled text.  False: SQLite's error says why. */
-static bool
-bind_values(SqliteScan *scan)
-{
-	sqlite3_stmt *stmt = scan->statement->stmt;
-	int			rc = SQLITE_OK;
-
-	for (int i = 0; i < scan->text.nbinds && rc == SQLITE_OK; i++)
-	{
-		const SqliteBind *bind = &scan->text.binds[i];
-
-		switch (bind->kind)
-		{
-			case SQLITE_BIND_INT:
-				rc = sqlite3_bind_int64(stmt, i + 1, bind->value.integer);
-				break;
-			case SQLITE_BIND_DOUBLE:
-				rc = sqlite3_bind_double(stmt, i + 1, bind->value.number);
-				break;
-			case SQLITE_BIND_TEXT:
-				rc = sqlite3_bind_text(stmt, i + 1, bind->value.bytes, bind->length, SQLITE_STATIC);
-				break;
-			case SQLITE_BIND_BLOB:
-				rc = sqlite3_bind_blob(stmt, i + 1, bind->value.bytes, bind->length, SQLITE_STATIC);
-				break;
-		}
-	}
-	return rc == SQLITE_OK;
 }
 
 /* Take the statement of the compiled text, or keep the one at hand. */
@@ -138,6 +99,8 @@ sqlite_scan_start(SyScan *base, SyError *err)
 		(void) sqlite3_reset(scan->statement->stmt);
 	session->waiting = false;
 	scan->done = false;
+	scan->row = 0;
+	scan->timed = base->timing || session->base.source->query_timeout_ms > 0;
 	scan->worked_us = 0;
 	scan->empty = is_empty(base->query);
 	return scan->empty ? SY_DONE : sqlite_scan_start_more(base, err);
@@ -166,122 +129,13 @@ sqlite_scan_start_more(SyScan *base, SyError *err)
 		sqlite_compile(&scan->text);
 		ok = take_statement(scan, err);
 	}
-	if (ok && !bind_values(scan))
+	if (ok && !sqlite_statement_bind(scan->statement, &scan->text))
 	{
 		sqlite_error_set(session, err);
 		ok = false;
 	}
 	MemoryContextSwitchTo(old);
 	return ok ? SY_DONE : SY_FAILED;
-}
-
-/* Append eight bytes, most significant first. */
-static void
-append_int64(StringInfo buffer, uint64 value)
-{
-	value = pg_hton64(value);
-	appendBinaryStringInfo(buffer, (char *) &value, sizeof(value));
-}
-
-/* Append one column of a primary key; see the head of this file. */
-static void
-append_key(StringInfo buffer, sqlite3_value *value)
-{
-	double		number;
-	uint64		bits;
-	uint32		length;
-	int			class = sqlite3_value_type(value);
-
-	switch (class)
-	{
-		case SQLITE_INTEGER:
-			appendStringInfoChar(buffer, 'i');
-			append_int64(buffer, (uint64) sqlite3_value_int64(value));
-			break;
-		case SQLITE_FLOAT:
-			number = sqlite3_value_double(value);
-			memcpy(&bits, &number, sizeof(bits));
-			appendStringInfoChar(buffer, 'r');
-			append_int64(buffer, bits);
-			break;
-		case SQLITE_TEXT:
-		case SQLITE_BLOB:
-			{
-				const char *bytes = class == SQLITE_TEXT ?
-				(const char *) sqlite3_value_text(value) : sqlite3_value_blob(value);
-
-				length = pg_hton32((uint32) sqlite3_value_bytes(value));
-				appendStringInfoChar(buffer, class == SQLITE_TEXT ? 't' : 'b');
-				appendBinaryStringInfo(buffer, (char *) &length, sizeof(length));
-				if (bytes != NULL)
-					appendBinaryStringInfo(buffer, bytes, sqlite3_value_bytes(value));
-				break;
-			}
-		default:
-			appendStringInfoChar(buffer, 'n');
-			break;
-	}
-}
-
-/* The row's identity as bytea; false if it has none. */
-static bool
-read_identity(SqliteScan *scan, Datum *result)
-{
-	sqlite3_stmt *stmt = scan->statement->stmt;
-	int			count = sqlite3_column_count(stmt);
-	bool		is_key = scan->text.table->identity == SQLITE_IDENTITY_KEY;
-	StringInfoData buffer;
-	bytea	   *bytes;
-
-	if (scan->text.table->identity == SQLITE_IDENTITY_NONE || scan->identity_at >= count ||
-		(!is_key && scan->text.table->rowid == NULL))
-		return false;
-	initStringInfo(&buffer);
-	appendStringInfoChar(&buffer, is_key ? IDENTITY_KEY : IDENTITY_ROWID);
-	if (!is_key)
-		append_int64(&buffer, (uint64) sqlite3_column_int64(stmt, scan->identity_at));
-	for (int i = scan->identity_at; is_key && i < count; i++)
-		append_key(&buffer, sqlite3_column_value(stmt, i));
-	bytes = palloc(VARHDRSZ + buffer.len);
-	SET_VARSIZE(bytes, VARHDRSZ + buffer.len);
-	memcpy(VARDATA(bytes), buffer.data, buffer.len);
-	*result = PointerGetDatum(bytes);
-	return true;
-}
-
-/* A phrase that tells the present row from others, in UTF-8, palloc'd. */
-static char *
-name_row(SqliteScan *scan)
-{
-	sqlite3_stmt *stmt = scan->statement->stmt;
-	const SqliteTable *table = scan->text.table;
-	const char *name = sqlite_to_utf8(scan->base.query->table->remote_name);
-	StringInfoData phrase;
-	char		excerpt[SY_VALUE_EXCERPT_SIZE];
-	ListCell   *lc;
-	size_t		length;
-
-	initStringInfo(&phrase);
-	if (table->identity == SQLITE_IDENTITY_ROWID && table->rowid != NULL)
-		appendStringInfo(&phrase, "row rowid=" INT64_FORMAT,
-						 (int64) sqlite3_column_int64(stmt, scan->identity_at));
-	else if (table->identity == SQLITE_IDENTITY_KEY)
-	{
-		appendStringInfoString(&phrase, "row");
-		foreach(lc, table->keys)
-		{
-			int			i = foreach_current_index(lc);
-			sqlite3_value *value = sqlite3_column_value(stmt, scan->identity_at + i);
-			const char *bytes = sqlite_value_excerpt(value, &length);
-
-			appendStringInfo(&phrase, "%s %s=%s", i > 0 ? "," : "", (char *) lfirst(lc),
-							 sy_value_excerpt(bytes, length, excerpt));
-		}
-	}
-	else
-		appendStringInfoString(&phrase, "a row");
-	appendStringInfo(&phrase, " of table \"%s\"", name);
-	return phrase.data;
 }
 
 /* A stored value does not fit its column: say which and where. */
@@ -294,33 +148,42 @@ set_value_error(SqliteScan *scan, const SqliteTarget *target, const SyProblem *p
 	const char *class = sqlite_value_class(value);
 	char	   *excerpt = sqlite_value_excerpt(value, &length);
 
-	sy_value_error(err, target->column, problem, class, excerpt, length, name_row(scan));
+	sy_value_error(err, target->column, problem, class, excerpt, length,
+				   sqlite_identity_phrase(scan, target));
 }
 
 /* Convert the present row. */
-static bool
+static inline bool
 read_row(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
 {
 	sqlite3_stmt *stmt = scan->statement->stmt;
+	const SqliteTarget *end = scan->targets + scan->ntargets;
 	SyProblem	problem;
 
-	for (int i = 0; i < scan->ntargets; i++)
+	for (const SqliteTarget *target = scan->targets; target < end; target++)
 	{
-		const SqliteTarget *target = &scan->targets[i];
+		int			slot = target->slot;
 		sqlite3_value *value;
 		int			class;
 
 		if (unlikely(target->column == NULL))
 		{
-			nulls[target->slot] = !read_identity(scan, &values[target->slot]);
+			nulls[slot] = !sqlite_identity_read(scan, &values[slot]);
 			continue;
 		}
 		value = sqlite3_column_value(stmt, target->position);
 		class = sqlite3_value_type(value);
-		nulls[target->slot] = class == SQLITE_NULL;
-		if (class != SQLITE_NULL &&
-			unlikely(!sqlite_value_read(target->column, target->storage, value, class,
-										&values[target->slot], &problem)))
+		nulls[slot] = class == SQLITE_NULL;
+
+		/* the commonest ones, which need no check, in place */
+		if (class == SQLITE_NULL)
+			continue;
+		if (class == SQLITE_INTEGER && target->kind == SY_TYPE_INT8)
+			values[slot] = Int64GetDatum(sqlite3_value_int64(value));
+		else if (class == SQLITE_FLOAT && target->kind == SY_TYPE_FLOAT8)
+			values[slot] = Float8GetDatum(sqlite3_value_double(value));
+		else if (unlikely(!sqlite_value_read(target->column, target->storage, value, class,
+											 &values[slot], &problem)))
 		{
 			set_value_error(scan, target, &problem, err);
 			return false;
@@ -329,31 +192,23 @@ read_row(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
 	return true;
 }
 
-/* One step of the statement, timed and limited where that is wanted. */
+/* A step that is timed, and ends with query_timeout. */
 static int
-step(SqliteScan *scan)
+timed_step(SqliteScan *scan)
 {
 	SqliteSession *session = (SqliteSession *) scan->base.session;
 	int			timeout_ms = session->base.source->query_timeout_ms;
-	int64		begun = 0;
+	int64		begun = sy_now_us();
+	int64		worked;
 	int			rc;
 
-	session->running = scan;
-	session->step_until = 0;
-	if (scan->base.timing || timeout_ms > 0)
-		begun = sy_now_us();
 	if (timeout_ms > 0)
 		session->step_until = begun + (int64) timeout_ms * 1000 - scan->worked_us;
-	rc = sqlite_statement_step(scan->statement->stmt);
-	if (begun != 0)
-	{
-		int64		worked = sy_now_us() - begun;
-
-		scan->worked_us += worked;
-		scan->base.stats.remote_us += worked;
-	}
+	rc = sqlite_statement_step(session, scan->statement->stmt);
 	session->step_until = 0;
-	session->running = NULL;
+	worked = sy_now_us() - begun;
+	scan->worked_us += worked;
+	scan->base.stats.remote_us += worked;
 	return rc;
 }
 
@@ -378,13 +233,16 @@ sqlite_scan_next(SyScan *base, Datum *values, bool *nulls, SyError *err)
 	SqliteSession *session = (SqliteSession *) base->session;
 	int			rc;
 
-	if (scan->empty || scan->done)
+	if (unlikely(scan->empty || scan->done))
 		return SY_DONE;
-	rc = step(scan);
+	session->running = scan;
+	rc = unlikely(scan->timed) ? timed_step(scan) :
+		sqlite_statement_step(session, scan->statement->stmt);
 	if (likely(rc == SQLITE_ROW))
 	{
 		base->stats.rows++;
-		if (base->query->count)
+		scan->row++;
+		if (unlikely(base->query->count))
 		{
 			values[0] = Int64GetDatum(sqlite3_column_int64(scan->statement->stmt, 0));
 			nulls[0] = false;
@@ -407,10 +265,13 @@ void
 sqlite_scan_close(SyScan *base)
 {
 	SqliteScan *scan = (SqliteScan *) base;
+	SqliteSession *session = (SqliteSession *) base->session;
 
 	if (scan->statement != NULL)
-		sqlite_statement_release((SqliteSession *) base->session, scan->statement);
+		sqlite_statement_release(session, scan->statement);
 	scan->statement = NULL;
+	if (session->running == scan)
+		session->running = NULL;
 }
 
 /*

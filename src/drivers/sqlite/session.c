@@ -5,6 +5,8 @@
  *
  * A session reads.  Its snapshot, SQLite's read transaction, is taken when
  * the first scan starts and given up at end(); all scans in between see it.
+ * What holds it is a statement that stands at its row: that costs less than
+ * BEGIN and COMMIT, and a scan that fails does not end it.
  * A locked file never makes us sleep within SQLite: the try is given up, the
  * caller waits where interrupts are served, and tries again.
  *
@@ -49,13 +51,13 @@ static const int back_off_ms[] = {1, 2, 5, 10, 25};
  */
 
 static sqlite3_mem_methods library_memory;
-static bool interruptible = false;
+SqliteSession *sqlite_at_work = NULL;	/* whose statement runs, or is compiled */
 
 /* May the library have more memory? */
 static inline bool
 may_allocate(void)
 {
-	return !(interruptible && (QueryCancelPending || ProcDiePending));
+	return !(sqlite_at_work != NULL && (QueryCancelPending || ProcDiePending));
 }
 
 static void *
@@ -362,6 +364,8 @@ sqlite_session_close(SySession *base)
 
 	dlist_foreach_modify(iter, &session->statements)
 		(void) sqlite3_finalize(dlist_container(SqliteStatement, node, iter.cur)->stmt);
+	(void) sqlite3_finalize(session->holder);
+	session->holder = NULL;
 	dlist_init(&session->statements);
 	session->nstatements = 0;
 	if (session->db != NULL)
@@ -412,18 +416,6 @@ drop_oldest(SqliteSession *session)
 	}
 }
 
-/* sqlite3_step() that an interrupt ends soon. */
-int
-sqlite_statement_step(sqlite3_stmt *stmt)
-{
-	int			rc;
-
-	interruptible = true;
-	rc = sqlite3_step(stmt);
-	interruptible = false;
-	return rc;
-}
-
 /*
  * The prepared statement of a text, from those kept or a new one; the caller
  * returns it with sqlite_statement_release().  NULL: "err" says why not.
@@ -454,9 +446,9 @@ sqlite_statement_get(SqliteSession *session, const char *sql, int length, SyErro
 		drop_oldest(session);
 	copy = MemoryContextAlloc(session->base.cxt, length + 1);
 	statement = MemoryContextAlloc(session->base.cxt, sizeof(*statement));
-	interruptible = true;
+	sqlite_at_work = session;
 	rc = sqlite3_prepare_v3(session->db, sql, length + 1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
-	interruptible = false;
+	sqlite_at_work = NULL;
 	if (rc != SQLITE_OK)
 	{
 		sqlite_error_set(session, err);
@@ -475,6 +467,36 @@ sqlite_statement_get(SqliteSession *session, const char *sql, int length, SyErro
 	return statement;
 }
 
+/* Bind the values of a compiled text.  False: SQLite's error says why. */
+bool
+sqlite_statement_bind(SqliteStatement *statement, const SqliteText *text)
+{
+	sqlite3_stmt *stmt = statement->stmt;
+	int			rc = SQLITE_OK;
+
+	for (int i = 0; i < text->nbinds && rc == SQLITE_OK; i++)
+	{
+		const SqliteBind *bind = &text->binds[i];
+
+		switch (bind->kind)
+		{
+			case SQLITE_BIND_INT:
+				rc = sqlite3_bind_int64(stmt, i + 1, bind->value.integer);
+				break;
+			case SQLITE_BIND_DOUBLE:
+				rc = sqlite3_bind_double(stmt, i + 1, bind->value.number);
+				break;
+			case SQLITE_BIND_TEXT:
+				rc = sqlite3_bind_text(stmt, i + 1, bind->value.bytes, bind->length, SQLITE_STATIC);
+				break;
+			case SQLITE_BIND_BLOB:
+				rc = sqlite3_bind_blob(stmt, i + 1, bind->value.bytes, bind->length, SQLITE_STATIC);
+				break;
+		}
+	}
+	return rc == SQLITE_OK;
+}
+
 /* Give a statement back, reset and without values. */
 void
 sqlite_statement_release(SqliteSession *session, SqliteStatement *statement)
@@ -482,28 +504,6 @@ sqlite_statement_release(SqliteSession *session, SqliteStatement *statement)
 	(void) sqlite3_reset(statement->stmt);
 	(void) sqlite3_clear_bindings(statement->stmt);
 	statement->in_use = false;
-}
-
-/*
- * Run a statement without parameters to its first row.  Returns SQLite's
- * code; *value is the row's first column as an integer.  On an error "err"
- * is filled.
- */
-static int
-run_simple(SqliteSession *session, const char *sql, int *value, SyError *err)
-{
-	SqliteStatement *statement = sqlite_statement_get(session, sql, strlen(sql), err);
-	int			rc;
-
-	if (statement == NULL)
-		return sqlite3_errcode(session->db);
-	rc = sqlite3_step(statement->stmt);
-	if (rc == SQLITE_ROW && value != NULL)
-		*value = sqlite3_column_int(statement->stmt, 0);
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		sqlite_error_set(session, err);
-	sqlite_statement_release(session, statement);
-	return rc;
 }
 
 /*
@@ -522,12 +522,10 @@ void
 sqlite_session_end(SySession *base)
 {
 	SqliteSession *session = (SqliteSession *) base;
-	SyError		err;
 
 	sqlite_session_abandon(base);
-	if (session->in_transaction && !sqlite3_get_autocommit(session->db) &&
-		run_simple(session, "COMMIT", NULL, &err) != SQLITE_DONE)
-		(void) run_simple(session, "ROLLBACK", NULL, &err);
+	if (session->in_transaction)
+		(void) sqlite3_reset(session->holder);
 	session->in_transaction = false;
 }
 
@@ -608,39 +606,49 @@ learn_encoding(SqliteSession *session, SyError *err)
 }
 
 /*
- * Take the snapshot if there is none yet.  SY_BLOCKED: the file is locked,
- * call again after the wait.
+ * Step the session's holder to its row, which takes the lock and tells whether
+ * what we know of tables still holds.  False: failed, and nothing is held.
  */
-SyProgress
-sqlite_session_snapshot(SqliteSession *session, SyError *err)
+static bool
+hold_snapshot(SqliteSession *session, SyError *err)
 {
-	int			version = 0;
-	int			rc;
+	int			version;
 
-	if (session->in_transaction)
-		return SY_DONE;
-	if (!sqlite_file_readable(session, err))
-		return err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ? plan_next_try(session, err) : SY_FAILED;
-	if (run_simple(session, "BEGIN", NULL, err) != SQLITE_DONE)
-		return SY_FAILED;
-
-	/* Takes the lock and tells whether what we know of tables still holds. */
-	rc = run_simple(session, "PRAGMA main.schema_version", &version, err);
-	if (rc == SQLITE_ROW && learn_encoding(session, err))
+	if ((session->holder == NULL &&
+		 sqlite3_prepare_v3(session->db, "PRAGMA main.schema_version", -1,
+							SQLITE_PREPARE_PERSISTENT, &session->holder, NULL) != SQLITE_OK) ||
+		sqlite3_step(session->holder) != SQLITE_ROW)
+		sqlite_error_set(session, err);
+	else if (learn_encoding(session, err))
 	{
+		version = sqlite3_column_int(session->holder, 0);
 		if (version != session->schema_version)
 		{
 			session->tables = NULL;
 			MemoryContextReset(session->tables_cxt);
 			session->schema_version = version;
 		}
+		return true;
+	}
+	(void) sqlite3_reset(session->holder);
+	return false;
+}
+
+/*
+ * Take the snapshot if there is none yet.  SY_BLOCKED: the file is locked,
+ * call again after the wait.
+ */
+SyProgress
+sqlite_session_snapshot(SqliteSession *session, SyError *err)
+{
+	if (session->in_transaction)
+		return SY_DONE;
+	if (sqlite_file_readable(session, err) && hold_snapshot(session, err))
+	{
 		session->in_transaction = true;
 		session->waiting = false;
 		return SY_DONE;
 	}
-
-	if (!sqlite3_get_autocommit(session->db))
-		(void) sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
 	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 		return plan_next_try(session, err);
 	return SY_FAILED;

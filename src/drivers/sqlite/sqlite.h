@@ -109,6 +109,7 @@ typedef struct SqliteSession
 
 	/* The present snapshot. */
 	bool		in_transaction;
+	sqlite3_stmt *holder;		/* stands at its row meanwhile; NULL: never yet */
 	bool		waiting;		/* a try to take one found the file locked */
 	int			tries;
 	SyDeadline	give_up_at;		/* busy_timeout */
@@ -203,6 +204,7 @@ typedef struct SqliteText
 	const SyQuery *query;
 	const SqliteTable *table;	/* NULL: nothing was learned of it */
 	bool		utf16;
+	bool		identify;		/* the row's identity is wanted, too */
 	int			max_variables;
 	StringInfoData sql;
 	int			nbinds;
@@ -214,6 +216,7 @@ typedef struct SqliteText
 typedef struct SqliteTarget
 {
 	const SyColumn *column;		/* NULL: the row's identity */
+	SyTypeKind	kind;			/* of the column */
 	SqliteStorage storage;
 	int			slot;
 	int			position;		/* among the result columns */
@@ -227,7 +230,9 @@ typedef struct SqliteScan
 	MemoryContext text_cxt;		/* what its values point to */
 	int			ntargets;
 	SqliteTarget *targets;
-	int			identity_at;	/* result column where the identity begins */
+	int			ncolumns;		/* result columns before the row's identity */
+	int64		row;			/* the present one's number since the start */
+	bool		timed;			/* look at the clock before and after a step */
 	bool		empty;			/* no row can come: not even started */
 	bool		done;
 	int64		worked_us;		/* of query_timeout */
@@ -248,6 +253,7 @@ extern bool sqlite_file_readable(SqliteSession *session, SyError *err);
 extern bool sqlite_file_unchanged(SqliteSession *session, SyError *err);
 
 /* session.c */
+extern SqliteSession *sqlite_at_work;
 extern SySession *sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err);
 extern void sqlite_session_close(SySession *base);
 extern bool sqlite_session_usable(SySession *base);
@@ -258,10 +264,22 @@ extern void sqlite_session_end(SySession *base);
 extern SyProgress sqlite_session_snapshot(SqliteSession *session, SyError *err);
 extern bool sqlite_session_wait_snapshot(SqliteSession *session, SyError *err);
 extern void sqlite_session_rethrow(SqliteSession *session);
-extern int	sqlite_statement_step(sqlite3_stmt *stmt);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,
 											 int length, SyError *err);
+extern bool sqlite_statement_bind(SqliteStatement *statement, const SqliteText *text);
 extern void sqlite_statement_release(SqliteSession *session, SqliteStatement *statement);
+
+/* sqlite3_step() that an interrupt ends soon. */
+static inline int
+sqlite_statement_step(SqliteSession *session, sqlite3_stmt *stmt)
+{
+	int			rc;
+
+	sqlite_at_work = session;
+	rc = sqlite3_step(stmt);
+	sqlite_at_work = NULL;
+	return rc;
+}
 
 /* probe.c */
 extern SyProgress sqlite_probe_ping(SySession *base, SyPing *result, SyError *err);
@@ -312,6 +330,10 @@ extern SyProgress sqlite_scan_start_more(SyScan *base, SyError *err);
 extern SyProgress sqlite_scan_next(SyScan *base, Datum *values, bool *nulls, SyError *err);
 extern void sqlite_scan_close(SyScan *base);
 extern bool sqlite_scan_fits(SqliteSession *session, int attnum, sqlite3_value *value);
+
+/* identity.c */
+extern bool sqlite_identity_read(const SqliteScan *scan, Datum *result);
+extern char *sqlite_identity_phrase(const SqliteScan *scan, const SqliteTarget *target);
 
 /* catalog.c */
 extern const SqliteTable *sqlite_catalog_table(SqliteSession *session, const char *name,
