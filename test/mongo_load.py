@@ -68,6 +68,7 @@ VALUES = {
     "decimal tenth": Decimal128("0.1"), "decimal exponent": Decimal128("7E+2"), "decimal huge": Decimal128("1E+6000"),
     "decimal tiny": Decimal128("1E-6000"), "decimal NaN": Decimal128("NaN"), "decimal inf": Decimal128("Infinity"),
     "decimal 34 digits": Decimal128("1234567890123456789012345678901234"),
+    "decimal sNaN": Decimal128("sNaN"),
     "decimal 35 digits": element(19, (10**34 | 6176 << 113).to_bytes(16, "little")),    # which means 0
     "string": "abc", "string empty": "", "string digits": "7", "string unicode": "naïve 日本 😀", "string long": "x" * 70,
     "string spaces": "ab    ", "string NUL": "a\0b", "string not UTF-8": element(2, string(b"a\xff\xfe")),

@@ -242,6 +242,8 @@ def as_integer(stored, bits):
 def as_float(stored, single):
     """What a float column shows."""
     number = number_of(stored)
+    if stored.name == "decimal" and stored.meaning.is_snan():
+        return BAD
     if not isinstance(number, float):
         if stored.name == "decimal" and number and not -330 < number.adjusted() < 310:
             return BAD
@@ -258,7 +260,7 @@ def as_float(stored, single):
 
 
 def as_numeric(stored, precision, scale):
-    """What a numeric column shows: the shortest decimal of a double."""
+    """What a numeric column shows; of a double, one of the decimals that give it back."""
     number = number_of(stored)
     if isinstance(number, float):
         return number if math.isnan(number) or precision is None else BAD
@@ -269,7 +271,7 @@ def as_numeric(stored, precision, scale):
         last = digits.exponent + len(digits.digits) - len("".join(map(str, digits.digits)).rstrip("0"))
         if last < -scale or number.adjusted() >= precision - scale:
             return BAD
-    return number
+    return stored.meaning if stored.name == "double" else number
 
 
 def as_text(data, limit, padded):
@@ -404,7 +406,9 @@ def matches(text, wanted, kind):
         return math.isnan(number) and math.isnan(wanted) or number == wanted
     if base == "numeric":
         number = decimal.Decimal(text)
-        return number.is_nan() if isinstance(wanted, float) and math.isnan(wanted) else number == decimal.Decimal(wanted)
+        if isinstance(wanted, float):
+            return number.is_nan() if math.isnan(wanted) else float(number) == wanted and len(number.as_tuple().digits) < 330
+        return number == wanted
     if base == "bool":
         return text == ("true" if wanted else "false")
     if base == "bytea":

@@ -30,6 +30,7 @@
 #define DECIMAL_HIGH_MASK	UINT64CONST(0x0001FFFFFFFFFFFF)
 #define DECIMAL_MAX_HIGH	UINT64CONST(0x0001ED09BEAD87C0)
 #define DECIMAL_MAX_LOW		UINT64CONST(0x378D8E63FFFFFFFF)
+#define DECIMAL_SIGNALING	UINT64CONST(0x7E00000000000000)
 
 #define MS_PER_DAY		INT64CONST(86400000)
 #define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
@@ -157,6 +158,19 @@ mongo_decimal_text(const bson_iter_t *iter, char text[BSON_DECIMAL128_STRING])
 	bson_decimal128_to_string(&decimal, text);
 }
 
+/*
+ * Is the Decimal128 at "iter" a signaling NaN?  The server converts none to
+ * double, so that a count with a guard leaves it out.
+ */
+static bool
+is_signaling(const bson_iter_t *iter)
+{
+	bson_decimal128_t decimal = {0, 0};
+
+	(void) bson_iter_decimal128(iter, &decimal);
+	return (decimal.high & DECIMAL_SIGNALING) == DECIMAL_SIGNALING;
+}
+
 /* To an integer, float or numeric. */
 static bool
 number_datum(const SyColumn *column, SyTypeKind kind, const bson_iter_t *iter,
@@ -173,6 +187,9 @@ number_datum(const SyColumn *column, SyTypeKind kind, const bson_iter_t *iter,
 		case BSON_TYPE_DOUBLE:
 			return sy_value_from_double(column, kind, bson_iter_double(iter), result, problem);
 		case BSON_TYPE_DECIMAL128:
+			if ((kind == SY_TYPE_FLOAT4 || kind == SY_TYPE_FLOAT8) && is_signaling(iter))
+				return refuse(problem, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+							  "the value is a signaling NaN");
 			mongo_decimal_text(iter, text);
 			return sy_value_from_decimal(column, kind, text, result, problem);
 		default:
