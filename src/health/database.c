@@ -29,6 +29,39 @@ search(Oid dboid)
 	return NULL;
 }
 
+/* A new entry, or NULL if there is no room.  The caller holds the lock. */
+static SyDatabaseEntry *
+add(Oid dboid)
+{
+	SyDatabaseEntry *entry = search(InvalidOid);
+
+	if (entry == NULL)
+		return NULL;
+	memset(entry, 0, sizeof(SyDatabaseEntry));
+	entry->info.dboid = dboid;
+	entry->info.told = pg_atomic_read_u64(&sy_shared->last_event);
+	return entry;
+}
+
+/*
+ * The entry of the database whose prober this process is, with the lock
+ * taken; NULL without it: it is not.
+ */
+static SyDatabaseEntry *
+lock_attached(void)
+{
+	SyDatabaseEntry *entry;
+
+	if (sy_shared == NULL || !OidIsValid(attached))
+		return NULL;
+	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
+	entry = search(attached);
+	if (entry != NULL && entry->info.prober_pid == MyProcPid)
+		return entry;
+	LWLockRelease(SY_LOCK_DIRECTORY);
+	return NULL;
+}
+
 /* Set the launcher's latch.  The caller holds the lock. */
 static void
 wake_launcher(void)
@@ -46,19 +79,9 @@ sy_database_register(Oid dboid)
 	if (sy_shared == NULL || sy_database_find(dboid, &known))
 		return;
 	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
-	if (search(dboid) == NULL)
-	{
-		SyDatabaseEntry *entry = search(InvalidOid);
-
-		/* with more than a thousand databases, some are not probed */
-		if (entry != NULL)
-		{
-			memset(entry, 0, sizeof(SyDatabaseEntry));
-			entry->info.dboid = dboid;
-			entry->info.told = pg_atomic_read_u64(&sy_shared->last_event);
-			wake_launcher();
-		}
-	}
+	/* with more than a thousand databases, some are not probed */
+	if (search(dboid) == NULL && add(dboid) != NULL)
+		wake_launcher();
 	LWLockRelease(SY_LOCK_DIRECTORY);
 }
 
@@ -163,34 +186,26 @@ sy_database_attach(Oid dboid, Latch *latch)
 void
 sy_database_detach(void)
 {
-	SyDatabaseEntry *entry;
+	SyDatabaseEntry *entry = lock_attached();
 
-	if (sy_shared == NULL || !OidIsValid(attached))
+	attached = InvalidOid;
+	if (entry == NULL)
 		return;
-	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
-	entry = search(attached);
-	if (entry != NULL && entry->info.prober_pid == MyProcPid)
-	{
-		entry->info.prober_pid = 0;
-		entry->latch = NULL;
-	}
+	entry->info.prober_pid = 0;
+	entry->latch = NULL;
 	wake_launcher();
 	LWLockRelease(SY_LOCK_DIRECTORY);
-	attached = InvalidOid;
 }
 
 /* Listeners were told, by this prober; see health.h. */
 void
 sy_database_set_told(uint64 id)
 {
-	SyDatabaseEntry *entry;
+	SyDatabaseEntry *entry = lock_attached();
 
-	if (sy_shared == NULL)
+	if (entry == NULL)
 		return;
-	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
-	entry = search(attached);
-	if (OidIsValid(attached) && entry != NULL)
-		entry->info.told = id;
+	entry->info.told = id;
 	LWLockRelease(SY_LOCK_DIRECTORY);
 }
 
@@ -198,14 +213,11 @@ sy_database_set_told(uint64 id)
 void
 sy_database_set_due(int64 due_us)
 {
-	SyDatabaseEntry *entry;
+	SyDatabaseEntry *entry = lock_attached();
 
-	if (sy_shared == NULL)
+	if (entry == NULL)
 		return;
-	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
-	entry = search(attached);
-	if (OidIsValid(attached) && entry != NULL)
-		entry->info.due_us = due_us;
+	entry->info.due_us = due_us;
 	LWLockRelease(SY_LOCK_DIRECTORY);
 }
 
@@ -220,12 +232,8 @@ sy_database_withdraw(Oid dboid, int64 ms)
 		return 0;
 	LWLockAcquire(SY_LOCK_DIRECTORY, LW_EXCLUSIVE);
 	entry = search(dboid);
-	if (entry == NULL && ms > 0 && (entry = search(InvalidOid)) != NULL)
-	{
-		memset(entry, 0, sizeof(SyDatabaseEntry));
-		entry->info.dboid = dboid;
-		entry->info.told = pg_atomic_read_u64(&sy_shared->last_event);
-	}
+	if (entry == NULL && ms > 0)
+		entry = add(dboid);
 	if (entry != NULL)
 	{
 		entry->info.withdrawn_until_us = ms > 0 ? sy_now_us() + ms * 1000 : 0;

@@ -20,24 +20,28 @@
 
 #include "sqlfn/sqlfn.h"
 
+/* The next column has this value, or is NULL. */
+static void
+add(SyRow *row, Datum value, bool isnull)
+{
+	Assert(row->count < SY_ROW_MAX_COLUMNS);
+	row->values[row->count] = isnull ? (Datum) 0 : value;
+	row->nulls[row->count] = isnull;
+	row->count++;
+}
+
 /* The next column has this value. */
 void
 sy_row_add(SyRow *row, Datum value)
 {
-	Assert(row->count < SY_ROW_MAX_COLUMNS);
-	row->values[row->count] = value;
-	row->nulls[row->count] = false;
-	row->count++;
+	add(row, value, false);
 }
 
 /* The next column is NULL. */
 void
 sy_row_add_null(SyRow *row)
 {
-	Assert(row->count < SY_ROW_MAX_COLUMNS);
-	row->values[row->count] = (Datum) 0;
-	row->nulls[row->count] = true;
-	row->count++;
+	add(row, (Datum) 0, true);
 }
 
 /* The next column is text; NULL or "": not known. */
@@ -71,40 +75,28 @@ sy_row_add_role(SyRow *row, Oid roleid)
 void
 sy_row_add_time(SyRow *row, TimestampTz time)
 {
-	if (time == 0)
-		sy_row_add_null(row);
-	else
-		sy_row_add(row, TimestampTzGetDatum(time));
+	add(row, TimestampTzGetDatum(time), time == 0);
 }
 
 /* The next column is a bigint; below 0: not known. */
 void
 sy_row_add_count(SyRow *row, int64 count)
 {
-	if (count < 0)
-		sy_row_add_null(row);
-	else
-		sy_row_add(row, Int64GetDatum(count));
+	add(row, Int64GetDatum(count), count < 0);
 }
 
 /* The next column is an integer; below 0: not known. */
 void
 sy_row_add_int(SyRow *row, int number)
 {
-	if (number < 0)
-		sy_row_add_null(row);
-	else
-		sy_row_add(row, Int32GetDatum(number));
+	add(row, Int32GetDatum(number), number < 0);
 }
 
 /* The next column is a double; below 0: not known. */
 void
 sy_row_add_real(SyRow *row, double number)
 {
-	if (number < 0)
-		sy_row_add_null(row);
-	else
-		sy_row_add(row, Float8GetDatum(number));
+	add(row, Float8GetDatum(number), number < 0);
 }
 
 /* The next column is an SQLSTATE as text; 0: none. */

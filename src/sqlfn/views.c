@@ -35,12 +35,28 @@ PG_FUNCTION_INFO_V1(switchyard_events);
 PG_FUNCTION_INFO_V1(switchyard_connections);
 PG_FUNCTION_INFO_V1(switchyard_tables);
 
-/* Nothing is known of the remaining columns. */
-static void
-fill_with_nulls(SyRow *row, FunctionCallInfo fcinfo)
+/*
+ * A row for each server: its name, what "fill" knows of it, and NULLs for the
+ * remaining columns.
+ */
+static Datum
+put_servers(FunctionCallInfo fcinfo, void (*fill) (SyRow *row, const SyServer *server))
 {
-	while (row->count < ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc->natts)
-		sy_row_add_null(row);
+	ListCell   *cell;
+	SyRow		row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, sy_server_list())
+	{
+		const SyServer *server = (const SyServer *) lfirst(cell);
+
+		sy_row_add_name(&row, server->name);
+		fill(&row, server);
+		while (row.count < ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc->natts)
+			sy_row_add_null(&row);
+		sy_row_put(&row, fcinfo);
+	}
+	return (Datum) 0;
 }
 
 /* Text of a source, without credentials and in our encoding. */
@@ -95,13 +111,22 @@ add_capacity(SyRow *row, const SySource *source, const SyStatus *status)
 	sy_row_add_count(row, 0);
 }
 
-/* One row of sources() for a server whose driver is there. */
+/* One row of sources(), but for the name. */
 static void
-add_source(SyRow *row, const SyServer *server)
+fill_source(SyRow *row, const SyServer *server)
 {
 	const SySource *source = server->source;
 	SyStatus	status;
 
+	sy_row_add_text(row, server->driver_name);
+	if (source == NULL)
+	{
+		/* role, endpoint, remote_database, server_version */
+		for (int i = 0; i < 4; i++)
+			sy_row_add_null(row);
+		sy_row_add_text(row, "unknown");
+		return;
+	}
 	sy_server_status(server, &status);
 	sy_row_add_text(row, source->role);
 	add_endpoint(row, server);
@@ -123,38 +148,19 @@ add_source(SyRow *row, const SyServer *server)
 Datum
 switchyard_sources(PG_FUNCTION_ARGS)
 {
-	ListCell   *cell;
-	SyRow		row = {0};
-
-	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, sy_server_list())
-	{
-		const SyServer *server = (const SyServer *) lfirst(cell);
-
-		sy_row_add_name(&row, server->name);
-		sy_row_add_text(&row, server->driver_name);
-		if (server->source != NULL)
-			add_source(&row, server);
-		else
-		{
-			/* role, endpoint, remote_database, server_version */
-			for (int i = 0; i < 4; i++)
-				sy_row_add_null(&row);
-			sy_row_add_text(&row, "unknown");
-			fill_with_nulls(&row, fcinfo);
-		}
-		sy_row_put(&row, fcinfo);
-	}
-	return (Datum) 0;
+	return put_servers(fcinfo, fill_source);
 }
 
 /* One row of breakers(), but for the name. */
 static void
-add_breaker(SyRow *row, const SyServer *server)
+fill_breaker(SyRow *row, const SyServer *server)
 {
-	const SyLimits *limits = &server->source->limits;
+	const SyLimits *limits;
 	SyStatus	status;
 
+	if (server->source == NULL)
+		return;
+	limits = &server->source->limits;
 	sy_server_status(server, &status);
 	sy_row_add_text(row, sy_breaker_state_name(status.state));
 	sy_row_add_time(row, status.since);
@@ -182,22 +188,7 @@ add_breaker(SyRow *row, const SyServer *server)
 Datum
 switchyard_breakers(PG_FUNCTION_ARGS)
 {
-	ListCell   *cell;
-	SyRow		row = {0};
-
-	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, sy_server_list())
-	{
-		const SyServer *server = (const SyServer *) lfirst(cell);
-
-		sy_row_add_name(&row, server->name);
-		if (server->source != NULL)
-			add_breaker(&row, server);
-		else
-			fill_with_nulls(&row, fcinfo);
-		sy_row_put(&row, fcinfo);
-	}
-	return (Datum) 0;
+	return put_servers(fcinfo, fill_breaker);
 }
 
 /* Does the present role own the server of that name, or is it a superuser? */
