@@ -153,6 +153,7 @@ extern void sy_slot_publish(SySlot *slot);
 extern SyInstant sy_slot_now(void);
 extern void sy_slot_create(SySlot *slot, bool shared);
 extern void sy_slot_changed(SySlot *slot);
+extern bool sy_slot_is_left(void);
 
 /* What happened to a slot: collected under its mutex, told afterwards. */
 typedef struct SyNews

@@ -128,6 +128,21 @@ search(Oid serverid, const char *name)
 	return NULL;
 }
 
+/* Would a server that has no slot get a shared one? */
+bool
+sy_slot_is_left(void)
+{
+	bool		left = false;
+
+	if (sy_shared == NULL)
+		return false;
+	LWLockAcquire(SY_LOCK_DIRECTORY, LW_SHARED);
+	for (int i = 0; !left && i < sy_shared->nslots; i++)
+		left = !sy_shmem_slot(i)->used;
+	LWLockRelease(SY_LOCK_DIRECTORY);
+	return left;
+}
+
 /* The shared slot of a server, taken if there is a free one; else NULL. */
 static SySlot *
 search_or_take(Oid serverid, const char *name)

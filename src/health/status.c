@@ -25,7 +25,6 @@ static void
 fill_unknown(SyStatus *status, const SyLimits *limits)
 {
 	memset(status, 0, sizeof(SyStatus));
-	status->shared = sy_shared != NULL;
 	status->state = limits->breaker ? SY_BREAKER_CLOSED : SY_BREAKER_OFF;
 	status->success_ratio = -1;
 	status->p50_ms = status->p95_ms = status->p99_ms = -1;
@@ -112,7 +111,10 @@ sy_status_get(SySlot *slot, const SyLimits *limits, SyStatus *status)
 
 	fill_unknown(status, limits);
 	if (slot == NULL)
+	{
+		status->shared = sy_slot_is_left();
 		return;
+	}
 	status->shared = slot->shared;
 	SpinLockAcquire(&slot->mutex);
 	copy_locked(slot, limits, &now, status);

@@ -214,6 +214,8 @@ value(sqlite_server_sql('first', $file) . sqlite_server_sql('second', $file)
 	  . q{CREATE FOREIGN TABLE t1 (id bigint) SERVER first OPTIONS ("table" 't');
 	CREATE FOREIGN TABLE t2 (id bigint) SERVER second OPTIONS ("table" 't');
 	SELECT count(*) FROM t1});
+is(value(q{SELECT string_agg(health_scope || ' ' || status, ', ' ORDER BY source) FROM switchyard.sources}), 'cluster unknown, backend unknown',
+	'who has not used a source yet sees that there is no place for it');
 my $other = background($node);
 is($other->query('SELECT count(*) FROM t2'), '2', 'a source without a place works');
 like($other->{stderr}, qr/WARNING:  \w{5}: the health of source "second" is not shared.*HINT:.*max_sources/s, 'with a warning');
