@@ -103,7 +103,7 @@ initialize_library(void)
 	if (stat(directory, &st) != 0 && mkdir(directory, S_IRWXU) != 0 && errno != EEXIST)
 		return false;
 	(void) watch_memory();		/* not if another library uses SQLite, too */
-	if (sqlite3_initialize() != SQLITE_OK)
+	if (sqlite3_initialize() != SQLITE_OK || !sqlite_vfs_register())
 		return false;
 	sqlite3_temp_directory = sqlite3_mprintf("%s", directory);
 	(void) sqlite3_hard_heap_limit64(HARD_HEAP_LIMIT);
@@ -111,20 +111,30 @@ initialize_library(void)
 	return true;
 }
 
-/* Progress handler: nonzero ends the running statement.  Must not throw. */
+/* Shall what SQLite does for the session end?  Must not throw. */
+static bool
+must_stop(SqliteSession *session)
+{
+	if (QueryCancelPending || ProcDiePending)
+		return true;
+	if (session->step_until == 0 || !sy_deadline_passed(session->step_until))
+		return false;
+	session->timed_out = true;
+	return true;
+}
+
+/* Progress handler: nonzero ends the running statement. */
 static int
 on_progress(void *arg)
 {
-	SqliteSession *session = (SqliteSession *) arg;
+	return must_stop((SqliteSession *) arg);
+}
 
-	if (QueryCancelPending || ProcDiePending)
-		return 1;
-	if (session->step_until != 0 && sy_deadline_passed(session->step_until))
-	{
-		session->timed_out = true;
-		return 1;
-	}
-	return 0;
+/* The same question where the session is not at hand; false between steps. */
+bool
+sqlite_session_stops(void)
+{
+	return sqlite_at_work != NULL && must_stop(sqlite_at_work);
 }
 
 /* Collation of ordered text where the file stores UTF-16: bytes of UTF-8. */
@@ -305,7 +315,7 @@ open_database(SqliteSession *session, SyError *err)
 	char	   *name = name_to_open(session);
 	int			flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
 	(session->immutable ? SQLITE_OPEN_URI : 0);
-	int			rc = sqlite3_open_v2(name, &session->db, flags, NULL);
+	int			rc = sqlite3_open_v2(name, &session->db, flags, SQLITE_VFS_NAME);
 
 	pfree(name);
 	if (rc == SQLITE_OK && harden(session))
@@ -371,6 +381,7 @@ sqlite_session_close(SySession *base)
 	if (session->db != NULL)
 		(void) sqlite3_close_v2(session->db);
 	session->db = NULL;
+	sqlite_vfs_close_kept();
 }
 
 /* Is it still the file at the source's path, as it was opened? */
@@ -497,12 +508,16 @@ sqlite_statement_bind(SqliteStatement *statement, const SqliteText *text)
 	return rc == SQLITE_OK;
 }
 
-/* Give a statement back, reset and without values. */
+/*
+ * Give a statement back, reset and without values.  If it was interrupted,
+ * the client has been told before its scan is closed.
+ */
 void
 sqlite_statement_release(SqliteSession *session, SqliteStatement *statement)
 {
 	(void) sqlite3_reset(statement->stmt);
 	(void) sqlite3_clear_bindings(statement->stmt);
+	sqlite_vfs_close_kept();
 	statement->in_use = false;
 }
 

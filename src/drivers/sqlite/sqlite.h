@@ -27,6 +27,7 @@
 #define SQLITE_BYTES_FUNCTION	"switchyard_bytes"
 #define SQLITE_GLOB_FUNCTION	"switchyard_glob"
 #define SQLITE_UTF8_COLLATION	"switchyard_utf8"
+#define SQLITE_VFS_NAME			"switchyard"
 
 /* Largest array whose elements are sent, one parameter each. */
 #define SQLITE_MAX_EXACT_ARRAY	1000
@@ -264,6 +265,7 @@ extern void sqlite_session_end(SySession *base);
 extern SyProgress sqlite_session_snapshot(SqliteSession *session, SyError *err);
 extern bool sqlite_session_wait_snapshot(SqliteSession *session, SyError *err);
 extern void sqlite_session_rethrow(SqliteSession *session);
+extern bool sqlite_session_stops(void);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,
 											 int length, SyError *err);
 extern bool sqlite_statement_bind(SqliteStatement *statement, const SqliteText *text);
@@ -280,6 +282,10 @@ sqlite_statement_step(SqliteSession *session, sqlite3_stmt *stmt)
 	sqlite_at_work = NULL;
 	return rc;
 }
+
+/* vfs.c */
+extern bool sqlite_vfs_register(void);
+extern void sqlite_vfs_close_kept(void);
 
 /* probe.c */
 extern SyProgress sqlite_probe_ping(SySession *base, SyPing *result, SyError *err);
