@@ -78,6 +78,15 @@ $psql->{stderr} = '';
 is($psql->query('ROLLBACK TO a; FETCH 1 FROM s; COMMIT'), '2', 'the transaction and its other cursor go on');
 is(temporary_files($pid), 0, 'no temporary file is left open');
 
+# Nor may a file have much be sorted at once in memory.
+my $greedy = sqlite_file('greedy', q{PRAGMA page_size = 65536; PRAGMA default_cache_size = 100000;
+	CREATE VIEW unsorted AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60000)
+		SELECT -i AS i, printf('%.90c', 'x') AS v FROM n;});
+$node->safe_psql('postgres', sqlite_server_sql('greedy', $greedy) . q{
+	CREATE FOREIGN TABLE greedy (i bigint, v text) SERVER greedy OPTIONS ("table" 'unsorted');});
+$psql->query('BEGIN; DECLARE c CURSOR FOR SELECT i, v FROM greedy ORDER BY i; FETCH 1 FROM c');
+ok(temporary_files($pid) > 0, 'a sort of 6 MB is done in files, whatever the file asks for');
+
 $psql->quit;
 $node->stop;
 done_testing();

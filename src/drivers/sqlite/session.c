@@ -31,6 +31,13 @@
 /* How often a running statement asks whether it shall stop. */
 #define PROGRESS_OPCODES	1000
 
+/*
+ * A sort keeps as much in memory as the page cache may have, and at least some
+ * number of pages, and orders that without asking; both are the file's choice.
+ */
+#define CACHE_PRAGMA		"PRAGMA main.cache_size = -2000"	/* kB */
+#define SORT_PAGES			32
+
 #define MAX_STATEMENTS		64
 #define MAX_VALUE_BYTES		(64 * 1024 * 1024)
 #define MAX_PROGRAM			1000000
@@ -102,7 +109,9 @@ initialize_library(void)
 	snprintf(directory, sizeof(directory), "%s/%s", DataDir, TEMP_DIRECTORY);
 	if (stat(directory, &st) != 0 && mkdir(directory, S_IRWXU) != 0 && errno != EEXIST)
 		return false;
-	(void) watch_memory();		/* not if another library uses SQLite, too */
+	/* Not if another library uses SQLite, too. */
+	(void) watch_memory();
+	(void) sqlite3_config(SQLITE_CONFIG_PMASZ, SORT_PAGES);
 	if (sqlite3_initialize() != SQLITE_OK || !sqlite_vfs_register())
 		return false;
 	sqlite3_temp_directory = sqlite3_mprintf("%s", directory);
@@ -597,7 +606,10 @@ plan_next_try(SqliteSession *session, SyError *err)
 	return SY_BLOCKED;
 }
 
-/* Text encoding of the file, which never changes once it has tables. */
+/*
+ * What is done with the first snapshot: learn the file's text encoding, which
+ * never changes once it has tables, and replace the cache size that it names.
+ */
 static bool
 learn_encoding(SqliteSession *session, SyError *err)
 {
@@ -609,7 +621,8 @@ learn_encoding(SqliteSession *session, SyError *err)
 	if (sqlite3_prepare_v2(session->db, "PRAGMA encoding", -1, &stmt, NULL) == SQLITE_OK &&
 		sqlite3_step(stmt) == SQLITE_ROW)
 		encoding = (const char *) sqlite3_column_text(stmt, 0);
-	if (encoding == NULL)
+	if (encoding == NULL ||
+		sqlite3_exec(session->db, CACHE_PRAGMA, NULL, NULL, NULL) != SQLITE_OK)
 		sqlite_error_set(session, err);
 	else
 	{
