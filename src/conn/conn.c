@@ -25,7 +25,9 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "conn/conn.h"
 #include "conn/cursor.h"
@@ -434,6 +436,21 @@ is_drainable(SyConn *conn)
 }
 
 /*
+ * The limits of a source as other sessions have made them by now.  Of a server
+ * that was dropped, those that it had.
+ */
+static const SyLimits *
+reread_limits(const void *arg)
+{
+	const SySource *source = arg;
+
+	AcceptInvalidationMessages();
+	if (SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(source->serverid)))
+		source = sy_source_get(source->serverid, source->userid);
+	return &source->limits;
+}
+
+/*
  * May a call go over the session that has, or will have, this seat?  Takes a
  * permit for the transaction and asks the breaker; throws if not.
  */
@@ -444,7 +461,7 @@ enter(SySeat *seat, const SySource *source, SySlot *slot, SyCall *call)
 
 	if (call == NULL)
 		return;
-	while (!sy_seat_use(seat, source->name, &source->limits, true))
+	while (!sy_seat_use(seat, source->name, &source->limits, reread_limits, source))
 	{
 		/* it waited in vain, unless the breaker has changed its mind again */
 		sy_admit_call(slot, source->name, &source->limits, in_transaction, call);
@@ -503,7 +520,7 @@ find_or_open(const SySource *source, SySlot *slot, const void *statement, SyCall
 	{
 		seat = sy_seat_open(slot, source->userid);
 		if (nbusy == 0 || !is_drainable(oldest) ||
-			(nbusy < MAX_HANDLES && sy_seat_use(seat, source->name, &source->limits, false)))
+			(nbusy < MAX_HANDLES && sy_seat_use(seat, source->name, &source->limits, NULL, NULL)))
 			return enter_and_open(seat, source, slot, &key, call);
 		sy_seat_close(seat);
 		drain_conn(oldest);

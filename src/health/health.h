@@ -183,17 +183,23 @@ extern void sy_seat_forget_left(void);
 /* The session is open now: count and show it. */
 extern void sy_seat_connected(SySeat *seat);
 
+/* The limits that are in force now for who has those of "source"; throws.
+ * They may change while somebody waits. */
+typedef const SyLimits *(*SyLimitsReader) (const void *source);
+
 /*
  * The session's first use in a transaction, before it is opened: take a
  * permit, of which there are pool_size + max_overflow in the cluster.  With
- * "wait", waits pool_timeout at most, then throws 53300; serves interrupts.
- * False: there is none and it was not to wait, or while it waited the breaker
- * began to refuse calls, which sy_admit_call() will tell.
+ * "reread", which is given "source" from time to time, waits pool_timeout at
+ * most, then throws 53300; serves interrupts.  False: there is none and
+ * "reread" is NULL, or while it waited the breaker began to refuse calls,
+ * which sy_admit_call() will tell.
  *
  * Does nothing if the session has a permit.  Parallel workers take none:
  * their leader has one.  Private slots have no permits.
  */
-extern bool sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, bool wait);
+extern bool sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits,
+						SyLimitsReader reread, const void *source);
 
 /*
  * The transaction is over: give the permit back.  True if the session must be

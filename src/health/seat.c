@@ -26,6 +26,9 @@
 #include "base/compat.h"
 #include "health/shmem.h"
 
+/* Who waits for a permit looks this often whether the limits have changed. */
+#define REREAD_MS	1000
+
 struct SySeat
 {
 	dlist_node	node;			/* in "seats" */
@@ -209,16 +212,30 @@ is_refusing(SySlot *slot)
 	return false;
 }
 
+/* Throw 53300: nobody has left a session within the time. */
+pg_noreturn static void
+give_up(const char *name, const SyLimits *limits)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("all sessions with source \"%s\" are in use", name),
+			 errdetail("The options pool_size and max_overflow allow %d in all backends, and none "
+					   "became free within %d ms.", limits->pool_size + limits->max_overflow,
+					   limits->pool_timeout_ms),
+			 errhint("Two transactions that use two sources in different orders may have waited for each other.")));
+}
+
 /*
- * Wait for a permit; false if the breaker refuses calls meanwhile, so that
- * waiting would be for nothing.  Throws the cancel, or 53300.
+ * Wait for a permit, by the limits as they are meanwhile; false if the breaker
+ * refuses calls meanwhile, so that waiting would be for nothing.  Throws the
+ * cancel, or 53300.
  */
 static bool
-wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
+wait_for_permit(SySeat *seat, const char *name, SyLimitsReader reread, const void *source)
 {
 	SySlot	   *slot = seat->slot;
-	int64		until_us = sy_now_us() + (int64) limits->pool_timeout_ms * 1000;
-	int64		left_us = 0;
+	int64		began_us = sy_now_us();
+	const SyLimits *volatile limits = NULL;
 	volatile bool permitted = false;
 	volatile bool refused = false;
 
@@ -226,9 +243,19 @@ wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
 	PG_TRY();
 	{
 		ConditionVariablePrepareToSleep(&slot->permit_free);
-		while (!(permitted = take_permit(seat, limits)) && !(refused = is_refusing(slot)) &&
-			   (left_us = until_us - sy_now_us()) > 0)
-			(void) ConditionVariableTimedSleep(&slot->permit_free, left_us / 1000 + 1, SY_WAIT_SOURCE);
+		for (;;)
+		{
+			int64		left_ms;
+
+			limits = reread(source);
+			permitted = take_permit(seat, limits);
+			refused = !permitted && is_refusing(slot);
+			left_ms = limits->pool_timeout_ms - (sy_now_us() - began_us) / 1000;
+			if (permitted || refused || left_ms <= 0)
+				break;
+			(void) ConditionVariableTimedSleep(&slot->permit_free, Min(left_ms, REREAD_MS),
+											   SY_WAIT_SOURCE);
+		}
 	}
 	PG_FINALLY();
 	{
@@ -241,23 +268,18 @@ wait_for_permit(SySeat *seat, const char *name, const SyLimits *limits)
 	PG_END_TRY();
 
 	if (!permitted && !refused)
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
-				 errmsg("all sessions with source \"%s\" are in use", name),
-				 errdetail("The options pool_size and max_overflow allow %d in all backends, and none "
-						   "became free within %d ms.", limits->pool_size + limits->max_overflow,
-						   limits->pool_timeout_ms),
-				 errhint("Two transactions that use two sources in different orders may have waited for each other.")));
+		give_up(name, limits);
 	return permitted;
 }
 
 /* The session's first use in a transaction; see health.h. */
 bool
-sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, bool wait)
+sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits,
+			SyLimitsReader reread, const void *source)
 {
 	if (!seat->permit && seat->slot->shared && !IsParallelWorker() &&
 		!take_permit(seat, limits) &&
-		!(wait && wait_for_permit(seat, name, limits)))
+		!(reread != NULL && wait_for_permit(seat, name, reread, source)))
 		return false;
 	seat->used = true;
 	return true;

@@ -62,7 +62,8 @@ sy_seat_connected(SySeat *seat)
 }
 
 bool
-sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits, bool wait)
+sy_seat_use(SySeat *seat, const char *name, const SyLimits *limits,
+			SyLimitsReader reread, const void *source)
 {
 	return true;
 }

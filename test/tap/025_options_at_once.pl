@@ -92,7 +92,32 @@ is(state_of('SELECT count(*) FROM file'), '53300', 'by one');
 alter('file', q{SET pool_size '2'});
 is(state_of('SELECT count(*) FROM file'), '', 'and pool_size');
 is($psql->query(q{SELECT session_limit FROM switchyard.sources WHERE source = 'file'}), '3', 'as the view says');
-$_->query('COMMIT') foreach @holders;
+
+# Who waits for the pool already.
+my $third = background($node);
+$third->query('BEGIN; SELECT count(*) FROM file');
+alter('file', q{SET pool_timeout '60s'});
+$psql->query_until(qr/sent/, "\\echo sent\nSELECT 'it has ' || count(*) FROM file;\n");
+is($node->poll_query_until('postgres', q{SELECT waiting = 1 FROM switchyard.sources WHERE source = 'file'}), 1, 'a session waits');
+my $ms = time_of(sub
+{
+	alter('file', q{SET max_overflow '2'});
+	like($psql->query(q{SELECT 'over'}), qr/it has 0.*over/s, 'until max_overflow is raised');
+});
+cmp_ok($ms, '<', 1000 + promised_ms(500), 'and little longer');
+alter('file', q{SET max_overflow '1'});
+$psql->query_until(qr/sent/, "\\echo sent\nSELECT count(*) FROM file;\n");
+is($node->poll_query_until('postgres', q{SELECT waiting = 1 FROM switchyard.sources WHERE source = 'file'}), 1, 'or, with max_overflow lowered again,');
+$ms = time_of(sub
+{
+	alter('file', q{SET pool_timeout '10ms', SET pool_size '1'});
+	$psql->query(q{SELECT 'over'});
+});
+like($psql->{stderr}, qr/53300: .*allow 2 in all backends.*within 10 ms/s, 'until pool_timeout is lowered');
+$psql->{stderr} = '';
+cmp_ok($ms, '<', 1000 + promised_ms(500), 'and little longer');
+$_->query('COMMIT') foreach @holders, $third;
+$third->quit;
 $_->quit foreach @holders;
 
 # How long a query, a connection and a probe may take.
@@ -102,7 +127,7 @@ $psql->query('SET statement_timeout = 0; SELECT count(i + 0) FROM endless WHERE 
 like($psql->{stderr}, qr/ERROR:  57014: .*query_timeout/, 'ends by query_timeout');
 $psql->{stderr} = '';
 alter('far', q{SET connect_timeout '200ms', SET probe_timeout '200ms'});
-my $ms = time_of(sub { is(state_of('SELECT * FROM far'), '08001', 'a server that does not answer'); });
+$ms = time_of(sub { is(state_of('SELECT * FROM far'), '08001', 'a server that does not answer'); });
 cmp_ok($ms, '<', 200 + promised_ms(300), 'for connect_timeout');
 $ms = time_of(sub { is($psql->query(q{SELECT ok, sqlstate FROM switchyard.probe('far')}), 'f|08001', 'nor a probe'); });
 cmp_ok($ms, '<', 200 + promised_ms(300), 'for probe_timeout');
