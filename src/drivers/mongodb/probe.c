@@ -234,6 +234,19 @@ mongo_probe_bytes(const MongoSession *session)
 	return unused > 0 && unused <= total ? total - unused : total;
 }
 
+/*
+ * How many documents the database holds.  The server counts those of
+ * system.views as well: one for each view and each time series.
+ */
+static int64
+mongo_probe_rows(const MongoProbe *probe)
+{
+	int64		objects = mongo_probe_number(probe, "objects");
+	int64		views = mongo_probe_number(probe, "views");
+
+	return views > 0 && views <= objects ? objects - views : objects;
+}
+
 /* Take the answer to dbStats of the session's database. */
 static SyProgress
 mongo_probe_take_stats(MongoSession *session, SyError *err)
@@ -244,7 +257,7 @@ mongo_probe_take_stats(MongoSession *session, SyError *err)
 		return mongo_probe_fail(session, err);
 	if (probe->ok)
 	{
-		probe->size->rows = mongo_probe_number(probe, "objects");
+		probe->size->rows = mongo_probe_rows(probe);
 		probe->size->bytes = mongo_probe_bytes(session);
 	}
 	return mongo_probe_go(probe, probe->size->bytes >= 0 && session->base.source->size_of_cluster ?
