@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -39,7 +40,7 @@ typedef struct Refusal
 	int64		left_us;		/* until a manual state ends; 0: never */
 	int			failures;
 	int			passed;
-	int			sqlstate;
+	int			sqlstate;		/* of the failure that opened the breaker */
 	Oid			set_by;
 	char		reason[SY_HEALTH_REASON_SIZE];
 } Refusal;
@@ -174,7 +175,8 @@ refuse(const char *name, const SyLimits *limits, const Refusal *refusal)
 							  "It will be tried again in %s, or as soon as a probe succeeds.",
 							  since, refusal->reason, unpack_sql_state(refusal->sqlstate),
 							  seconds_text((int64) limits->recovery_timeout_ms * 1000 - refusal->age_us));
-			hint = psprintf("Retry later, or run switchyard.reset('%s') once the source is back.", name);
+			hint = psprintf("Retry later, or run switchyard.reset(%s) once the source is back.",
+							quote_literal_cstr(name));
 			break;
 		case SY_BREAKER_HALF_OPEN:
 			detail = psprintf("Its circuit breaker is half open since %s: %s.  "
@@ -186,12 +188,12 @@ refuse(const char *name, const SyLimits *limits, const Refusal *refusal)
 			detail = psprintf("It was closed to traffic %s ago%s%s", since, command_text(refusal),
 							  refusal->left_us == 0 ? "" :
 							  psprintf("  That ends in %s.", seconds_text(refusal->left_us)));
-			hint = psprintf("Run switchyard.reset('%s') to open it.", name);
+			hint = psprintf("Run switchyard.reset(%s) to open it.", quote_literal_cstr(name));
 			break;
 		case SY_BREAKER_DRAINED:
 			detail = psprintf("It has been drained for %s%s  Transactions that use it may finish, "
 							  "others may not begin.", since, command_text(refusal));
-			hint = psprintf("Run switchyard.reset('%s') to open it.", name);
+			hint = psprintf("Run switchyard.reset(%s) to open it.", quote_literal_cstr(name));
 			break;
 		case SY_BREAKER_CLOSED:
 		case SY_BREAKER_OFF:
@@ -227,7 +229,7 @@ ask(SySlot *slot, const char *name, const SyLimits *limits, bool in_transaction,
 	refusal->left_us = breaker->until_us == 0 ? 0 : breaker->until_us - now.us;
 	refusal->failures = breaker->failures;
 	refusal->passed = breaker->passed;
-	refusal->sqlstate = slot->last_sqlstate;
+	refusal->sqlstate = slot->opened_sqlstate;
 	refusal->set_by = slot->set_by;
 	strlcpy(refusal->reason, slot->reason, sizeof(refusal->reason));
 	SpinLockRelease(&slot->mutex);

@@ -161,12 +161,16 @@ sy_event_settle(SyNews *news, const SyInstant *now)
 		if (news->reason[0] != '\0')
 			strlcpy(slot->reason, news->reason, sizeof(slot->reason));
 		else if (change->event == SY_BREAKER_EV_THRESHOLD)
-			snprintf(slot->reason, sizeof(slot->reason), "%d consecutive failures", change->failures);
+			snprintf(slot->reason, sizeof(slot->reason), "%d consecutive failure%s",
+					 change->failures, change->failures == 1 ? "" : "s");
 		else
 			strlcpy(slot->reason, change->reason, sizeof(slot->reason));
 		for (int i = 0; i < news->changes.count; i++)
 			if (news->changes.items[i].to == SY_BREAKER_OPEN)
+			{
 				pg_atomic_fetch_add_u64(&slot->opens, 1);
+				slot->opened_sqlstate = news->sqlstate;
+			}
 	}
 	status = status_of(slot);
 	if (status != slot->status)

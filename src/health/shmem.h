@@ -30,7 +30,7 @@
 #include "health/stats.h"
 
 /* Changes with the layout of anything in shared memory. */
-#define SY_SHMEM_LAYOUT	2
+#define SY_SHMEM_LAYOUT	3
 
 #define SY_SLOT_SIZE	4096
 
@@ -77,6 +77,7 @@ struct SySlot
 	/* Protected by "mutex". */
 	SyBreaker	breaker;
 	char		reason[SY_HEALTH_REASON_SIZE];	/* of the present state */
+	int			opened_sqlstate;	/* of the failure that opened it last */
 	Oid			set_by;
 	TimestampTz stats_reset;
 	SyErrorClass last_class;

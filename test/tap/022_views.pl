@@ -160,6 +160,34 @@ is(value(q{SELECT ok, status FROM switchyard.probe('hot')}), 't|degraded', 'a go
 is(value('SELECT count(*) FROM hot'), '10', 'a good query does');
 is(source('hot', 'status'), 'ok', 'as the view says');
 
+# ---------------------------------------------------------- why it is refused
+
+value(sqlite_server_sql(q{"we'ird"}, "$gone.none", failure_threshold => 1)
+	  . q{CREATE FOREIGN TABLE weird (id bigint) SERVER "we'ird"});
+like(error_of($node, 'SELECT * FROM weird'), qr/ERROR:  08001/, 'a source of any name fails');
+my ($hint) = error_of($node, 'SELECT * FROM weird') =~ /opened \d+ s ago: 1 consecutive failure \(SQLSTATE 08001\).*or run (switchyard\.reset\(.*\)) once/s;
+value("SELECT $hint");
+is(breaker("we''ird", 'state'), 'closed', 'and what the hint says can be run as it stands');
+foreach my $command ('trip', 'drain')
+{
+	value("SELECT switchyard.$command('we''ird')");
+	($hint) = error_of($node, 'SELECT * FROM weird') =~ /Run (switchyard\.reset\(.*\)) to/;
+	value("SELECT $hint");
+	is(breaker("we''ird", 'state'), 'closed', "also after $command()");
+}
+value(q{DROP SERVER "we'ird" CASCADE});
+
+# What opened the breaker stays the reason, whatever is found out later.
+value(q{ALTER SERVER hot OPTIONS (ADD failure_threshold '1')});
+$proxy->command('refuse');
+error_of($node, 'SELECT * FROM hot');
+$proxy->command('accept');
+$proxy->command('answer hello {"ok": 0, "code": 24, "errmsg": "Unable to acquire lock"}');
+is(value(q{SELECT ok, sqlstate FROM switchyard.probe('hot')}), 'f|55P03', 'a source that is back has too much to do');
+like(error_of($node, 'SELECT * FROM hot'), qr/ERROR:  57P03.*1 consecutive failure \(SQLSTATE 08001\)/s, 'its breaker is open for what opened it');
+$proxy->command('pass');
+value(q{SELECT switchyard.reset('hot'); ALTER SERVER hot OPTIONS (DROP failure_threshold)});
+
 # ------------------------------------------------------------------ secrets
 
 value(qq{
