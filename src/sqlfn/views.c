@@ -130,7 +130,7 @@ fill_source(SyRow *row, const SyServer *server)
 	sy_server_status(server, &status);
 	sy_row_add_text(row, source->role);
 	add_endpoint(row, server);
-	sy_row_add_text(row, status.server_version);
+	sy_row_add_text(row, server->visible ? status.server_version : NULL);
 	sy_row_add_text(row, status.status);
 	sy_row_add_time(row, status.status_since);
 	sy_row_add(row, BoolGetDatum(source->read_only || status.source_read_only));

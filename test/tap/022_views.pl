@@ -160,6 +160,9 @@ is(value(q{SELECT ok, status FROM switchyard.probe('hot')}), 't|degraded', 'a go
 is(value('SELECT count(*) FROM hot'), '10', 'a good query does');
 is(source('hot', 'status'), 'ok', 'as the view says');
 
+is(value(q{SELECT server_version IS NOT NULL FROM switchyard.sources WHERE source = 'hot'}), 't', 'an administrator sees its version');
+is(value(q{SET ROLE somebody; SELECT count(server_version), count(*) > 3 FROM switchyard.sources}), '0|t', 'not everybody does');
+
 # ---------------------------------------------------------- why it is refused
 
 value(sqlite_server_sql(q{"we'ird"}, "$gone.none", failure_threshold => 1)
