@@ -32,6 +32,8 @@ RESET plan_cache_mode;
 SELECT 1 / (id - 1) FROM t ORDER BY id LIMIT 1 OFFSET 1;
 CREATE SEQUENCE s;
 SELECT nextval('s') FROM t ORDER BY id LIMIT 1 OFFSET 2;
+SELECT (SELECT 1 / (count(*) - 4) FROM t), id FROM t ORDER BY id LIMIT 1 OFFSET 3;
+SELECT (SELECT 1 / (count(*) - 4) FROM t), id FROM t ORDER BY id LIMIT 1 OFFSET 4;
 SELECT id || '!' FROM t ORDER BY id LIMIT 2;
 
 -- The source cuts behind the last row that is looked at all the same, where

@@ -170,7 +170,7 @@ sy_upper_rows_seen(PlannerInfo *root)
 /*
  * Does it not matter whether the target is evaluated for rows that OFFSET
  * skips?  PostgreSQL evaluates it, so it may raise an error or draw from a
- * sequence there.
+ * sequence there.  So may a sub-select, which runs when a row first needs it.
  */
 static bool
 is_skippable(const PathTarget *target)
@@ -183,7 +183,8 @@ is_skippable(const PathTarget *target)
 
 		while (IsA(expr, RelabelType))
 			expr = (Node *) ((RelabelType *) expr)->arg;
-		if (!IsA(expr, Var) && !IsA(expr, Const) && !IsA(expr, Param))
+		if (!IsA(expr, Var) && !IsA(expr, Const) &&
+			!(IsA(expr, Param) && ((Param *) expr)->paramkind == PARAM_EXTERN))
 			return false;
 	}
 	return true;
@@ -270,7 +271,8 @@ add_limit_path(PlannerInfo *root, RelOptInfo *output)
 	if (skip_here)
 		path = (Path *) create_limit_path(root, output, path, root->parse->limitOffset,
 										  root->parse->limitCount, LIMIT_OPTION_COUNT,
-										  (int64) nskip, (int64) nkeep);
+										  offset.known ? offset.value : -1,
+										  limit.known ? Max(limit.value, 1) : -1);
 	add_path(output, path);
 }
 
