@@ -77,6 +77,15 @@ SELECT switchyard.trip(NULL);
 SELECT switchyard.drain(NULL);
 SELECT switchyard.trip('regress_sy_control', '-1 s');
 SELECT switchyard.trip('regress_sy_control', '0');
+SELECT switchyard.trip('regress_sy_control', reason => repeat('x', 128));
+SELECT switchyard.drain('regress_sy_control', repeat('x', 128));
+SELECT switchyard.drain('regress_sy_control', E'two\nlines');
+\echo :LAST_ERROR_SQLSTATE
+-- None of it was heard; what has just room is kept whole.
+SELECT state FROM breaker;
+SELECT switchyard.drain('regress_sy_control', repeat('x', 127));
+SELECT length(reason) FROM breaker;
+SELECT switchyard.reset('regress_sy_control');
 SELECT switchyard.trip('regress_sy_none');
 SELECT switchyard.drain('regress_sy_none');
 SELECT switchyard.reset('regress_sy_none');

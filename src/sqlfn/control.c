@@ -36,14 +36,31 @@ server_argument(FunctionCallInfo fcinfo)
 	return sy_server_control(NameStr(*PG_GETARG_NAME(0)));
 }
 
-/* A reason given as an argument; NULL: none. */
+/*
+ * A reason given as an argument; NULL: none.  It is kept and shown whole, in
+ * one line, or refused.
+ */
 static char *
 reason_argument(FunctionCallInfo fcinfo, int number)
 {
 	char	   *reason = PG_ARGISNULL(number) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(number));
 
-	return reason != NULL && reason[0] != '\0' ? reason : NULL;
+	if (reason == NULL || reason[0] == '\0')
+		return NULL;
+	if (strlen(reason) >= SY_HEALTH_REASON_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("reason is too long"),
+				 errdetail("It has %zu bytes, and there is room for %d.", strlen(reason),
+						   SY_HEALTH_REASON_SIZE - 1)));
+	for (const char *c = reason; *c != '\0'; c++)
+		if ((unsigned char) *c < ' ' || *c == 0x7F)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("reason must not contain control characters"),
+					 errhint("Write it in one line.")));
+	return reason;
 }
 
 /* An interval given as an argument, in ms from now on; 0: none, or infinite. */
