@@ -2,6 +2,7 @@
 """Start and stop private mongod servers for the tests.
 
     mongod.py start --dir D [--members N | --standalone] [--auth] [--tls]
+                    [--connections N]       no more than these at a time
     mongod.py restart --dir D           those that ended, on the same ports
     mongod.py stop --dir D
     mongod.py watch --dir D --pid P     end them and remove D (or --remove R)
@@ -160,6 +161,8 @@ def start(arguments):
         options += ["--tlsMode", "requireTLS", "--tlsCAFile", os.path.join(directory, "ca.pem"),
                     "--tlsCertificateKeyFile", os.path.join(directory, "server.pem"),
                     "--tlsAllowConnectionsWithoutCertificates"]
+    if arguments.connections:
+        options += ["--maxConns", str(arguments.connections)]
     if not arguments.standalone:
         options += ["--replSet", "rs0"]
     if arguments.auth:
@@ -262,6 +265,7 @@ def main():
             command.add_argument("--standalone", action="store_true")
             command.add_argument("--auth", action="store_true")
             command.add_argument("--tls", action="store_true")
+            command.add_argument("--connections", type=int)
         elif name == "watch":
             command.add_argument("--pid", type=int, required=True)
             command.add_argument("--remove")

@@ -42,6 +42,8 @@ typedef enum SyErrorClass
 typedef struct SyError
 {
 	SyErrorClass cls;
+	bool		dismissed;		/* SY_ERROR_SOURCE: it accepts connections and
+								 * closes them without a word */
 	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
 	char		message[SY_ERROR_MESSAGE_SIZE]; /* primary message */
 	char		detail[SY_ERROR_DETAIL_SIZE];	/* "" if none */
@@ -53,6 +55,7 @@ static inline void
 sy_error_clear(SyError *err)
 {
 	err->cls = SY_ERROR_NONE;
+	err->dismissed = false;
 	err->sqlstate = 0;
 	err->message[0] = '\0';
 	err->detail[0] = '\0';

@@ -539,7 +539,11 @@ sy_conn_use(const SySource *source, const void *statement, SyCall *call)
 	SyConn	   *conn = find_by_server(source, statement);
 
 	if (conn != NULL)
+	{
 		enter(conn->seat, source, slot, call);
+		if (call != NULL)
+			call->warm = true;
+	}
 	else
 		conn = find_or_open(source, slot, statement, call);
 
@@ -616,7 +620,7 @@ sy_conn_acquire(const SySource *source, MemoryContext cxt)
 
 /* Work outside of scans has ended; see conn.h. */
 void
-sy_conn_done(SySession *session, const SyError *err)
+sy_conn_done(SySession *session, SyError *err)
 {
 	SyConn	   *conn = conn_of(session);
 

@@ -53,8 +53,9 @@ typedef struct SyConn
 extern SyConn *sy_conn_use(const SySource *source, const void *statement, SyCall *call);
 extern void sy_conn_unuse(SyConn *conn);
 
-/* The source has failed an operation of conn->call: tell its health. */
-extern void sy_conn_failed(SyConn *conn, const SyError *err);
+/* The source has failed an operation of conn->call: tell its health, which may
+ * know better what the error means. */
+extern void sy_conn_failed(SyConn *conn, SyError *err);
 
 /* The same, if a wait for the source has just thrown an error. */
 extern void sy_conn_interrupted(SyConn *conn);
@@ -67,7 +68,7 @@ extern void sy_conn_settle(SyConn *conn);
  * end is told to sy_conn_done(), which throws its error if there is one.
  */
 extern SySession *sy_conn_acquire(const SySource *source, MemoryContext cxt);
-extern void sy_conn_done(SySession *session, const SyError *err);
+extern void sy_conn_done(SySession *session, SyError *err);
 
 /*
  * Close the sessions of this backend with a server that the present

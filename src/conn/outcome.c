@@ -23,12 +23,13 @@ is_silent(SyConn *conn)
 
 /* The source has failed an operation; see conn.h. */
 void
-sy_conn_failed(SyConn *conn, const SyError *err)
+sy_conn_failed(SyConn *conn, SyError *err)
 {
 	const SySource *source = conn->session->source;
 
-	if (conn->call == NULL)
+	if (conn->call == NULL || conn->call->slot == NULL)
 		return;
+	sy_admit_judge(conn->call->slot, &source->limits, err);
 	if (err->cls == SY_ERROR_CANCELED && !ProcDiePending && is_silent(conn))
 		sy_admit_silence(conn->call, source->name, &source->limits);
 	else

@@ -33,6 +33,7 @@ sy_visit_begin(SyVisit *visit, bool wants_sample)
 	sy_error_clear(&visit->err);
 	memset(&visit->ping, 0, sizeof(visit->ping));
 	sy_probe_begin(visit->slot, visit->source->name, limits, &visit->call);
+	visit->call.warm = visit->session != NULL;
 	visit->stage = SY_VISIT_PING;
 }
 
@@ -52,6 +53,8 @@ conclude(SyVisit *visit)
 		sample.bytes = visit->size.bytes;
 		sy_probe_sample(visit->slot, &sample);
 	}
+	if (!visit->ok)
+		sy_admit_judge(visit->slot, &source->limits, &visit->err);
 	memset(&probe, 0, sizeof(probe));
 	probe.err = visit->ok ? NULL : &visit->err;
 	probe.round_trip_ms = visit->round_trip_ms;

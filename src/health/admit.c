@@ -29,6 +29,9 @@
 #include "base/compat.h"
 #include "health/shmem.h"
 
+/* That a session worked says nothing after so many intervals of probes. */
+#define WORKED_INTERVALS	3
+
 /* A trial that connects may take this much longer than it is allowed to. */
 #define GRACE_US	100000
 
@@ -105,6 +108,7 @@ begin_call(SyCall *call, SySlot *slot, uint64 word)
 	call->generation = SY_WORD_GENERATION(word);
 	call->lease = 0;
 	call->answered = false;
+	call->warm = false;
 	call->began_us = sy_now_us();
 }
 
@@ -351,6 +355,7 @@ settle(const SyCall *call, uint32 lease, const char *name, const SyLimits *limit
 	if (outcome == SY_OUTCOME_FAILURE && !sy_admit_is_late(call))
 	{
 		sy_stats_count(&slot->stats, now.us, true);
+		pg_atomic_write_u64(&slot->failed_us, now.us);
 		window = sy_stats_window(&slot->stats, now.us, slot->breaker.since_us);
 	}
 	verdict = sy_breaker_result(&slot->breaker, limits, &now, call->generation, lease,
@@ -382,6 +387,29 @@ rotate(SySlot *slot, int64 now_us, int64 latency_us)
 	(void) sy_stats_measure(&slot->stats, now_us, latency_us);
 }
 
+/* A call or a probe went well: remember it if its session was there before. */
+void
+sy_admit_worked(const SyCall *call, int64 now_us)
+{
+	if (call->warm)
+		pg_atomic_write_u64(&call->slot->worked_us, now_us);
+}
+
+/* Is the source ill, or has it too many sessions?  See health.h. */
+void
+sy_admit_judge(SySlot *slot, const SyLimits *limits, SyError *err)
+{
+	int64		worked_us = pg_atomic_read_u64(&slot->worked_us);
+	int64		patience_us = (int64) limits->probe_interval_ms * WORKED_INTERVALS * 1000;
+
+	if (!err->dismissed || worked_us == 0 ||
+		worked_us <= (int64) pg_atomic_read_u64(&slot->failed_us) ||
+		sy_now_us() - worked_us > patience_us)
+		return;
+	err->cls = SY_ERROR_OVERLOAD;
+	err->sqlstate = ERRCODE_TOO_MANY_CONNECTIONS;
+}
+
 /* The first batch, or the end, has arrived; see health.h. */
 void
 sy_admit_success(SyCall *call, const char *name, const SyLimits *limits)
@@ -398,6 +426,7 @@ sy_admit_success(SyCall *call, const char *name, const SyLimits *limits)
 	if (sy_admit_is_late(call))
 		return;
 	now_us = sy_now_us();
+	sy_admit_worked(call, now_us);
 	sy_stats_count(&slot->stats, now_us, false);
 	if (!sy_stats_measure(&slot->stats, now_us, now_us - call->began_us))
 		rotate(slot, now_us, now_us - call->began_us);

@@ -113,6 +113,8 @@ typedef struct SyCall
 	uint32		generation;		/* of the breaker's state */
 	uint32		lease;			/* of a trial call; 0: it is none */
 	bool		answered;		/* sy_admit_success() was called */
+	bool		warm;			/* over a session that was there before; set by
+								 * the caller once it is admitted */
 	int64		began_us;		/* monotonic */
 	dlist_node	node;			/* among this backend's leases, if it has one */
 } SyCall;
@@ -131,6 +133,13 @@ extern void sy_admit_call(SySlot *slot, const char *name, const SyLimits *limits
  * may still fail; once they are not read any more the call is forgotten.
  */
 extern void sy_admit_success(SyCall *call, const char *name, const SyLimits *limits);
+
+/*
+ * Before an error is told to anybody: a source that dismisses new connections
+ * while a session that it has goes on working is not ill but has too many of
+ * them.  Then the error becomes one of SY_ERROR_OVERLOAD, 53300.
+ */
+extern void sy_admit_judge(SySlot *slot, const SyLimits *limits, SyError *err);
 
 /*
  * It failed.  What counts against the source is an error of SY_ERROR_SOURCE.

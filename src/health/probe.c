@@ -105,7 +105,12 @@ sy_probe_done(SyCall *call, const char *name, const SyLimits *limits, const SyPr
 	{
 		news.state = slot->breaker.state;
 		if (outcome == SY_OUTCOME_FAILURE)
+		{
 			sy_stats_count(&slot->stats, now.us, true);
+			pg_atomic_write_u64(&slot->failed_us, now.us);
+		}
+		else if (outcome == SY_OUTCOME_SUCCESS)
+			sy_admit_worked(call, now.us);
 		window = sy_stats_window(&slot->stats, now.us, slot->breaker.since_us);
 		news.failed = outcome == SY_OUTCOME_FAILURE &&
 			(news.state == SY_BREAKER_CLOSED || news.state == SY_BREAKER_HALF_OPEN);

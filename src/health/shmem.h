@@ -30,7 +30,7 @@
 #include "health/stats.h"
 
 /* Changes with the layout of anything in shared memory. */
-#define SY_SHMEM_LAYOUT	3
+#define SY_SHMEM_LAYOUT	4
 
 #define SY_SLOT_SIZE	4096
 
@@ -103,6 +103,9 @@ struct SySlot
 	/* Atomics. */
 	pg_atomic_uint64 rejected;
 	pg_atomic_uint64 opens;
+	pg_atomic_uint64 worked_us; /* last success over a session that was there
+								 * before; monotonic, 0: none */
+	pg_atomic_uint64 failed_us; /* last failure that counted */
 	pg_atomic_uint32 sessions;	/* open */
 	pg_atomic_uint32 in_use;	/* permits out */
 	pg_atomic_uint32 waiting;	/* backends */
@@ -185,5 +188,6 @@ extern int	sy_admit_owner(const SySlot *slot);
 extern void sy_admit_begin(SyCall *call, SySlot *slot, uint64 word, uint32 lease);
 extern uint32 sy_admit_end(SyCall *call);
 extern bool sy_admit_is_late(const SyCall *call);
+extern void sy_admit_worked(const SyCall *call, int64 now_us);
 
 #endif							/* SY_SHMEM_H */

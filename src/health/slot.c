@@ -79,6 +79,8 @@ assign(SySlot *slot, Oid dboid, Oid serverid, const char *name)
 	slot->sample.bytes = -1;
 	pg_atomic_init_u64(&slot->rejected, 0);
 	pg_atomic_init_u64(&slot->opens, 0);
+	pg_atomic_init_u64(&slot->worked_us, 0);
+	pg_atomic_init_u64(&slot->failed_us, 0);
 	pg_atomic_init_u32(&slot->sessions, 0);
 	pg_atomic_init_u32(&slot->in_use, 0);
 	pg_atomic_init_u32(&slot->waiting, 0);

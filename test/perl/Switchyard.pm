@@ -226,7 +226,8 @@ use warnings;
 
 our @all;
 
-# Start servers: members => N (a set), standalone, tls, auth => 1.
+# Start servers: members => N (a set), standalone, tls, auth => 1,
+# connections => N (no more at a time).
 sub new
 {
 	my ($class, %options) = @_;
@@ -235,7 +236,7 @@ sub new
 
 	foreach my $name (sort keys %options)
 	{
-		push @arguments, "--$name", $name eq 'members' ? $options{$name} : ();
+		push @arguments, "--$name", $name =~ /^(?:members|connections)$/ ? $options{$name} : ();
 	}
 	my $self = bless { dir => $dir, options => \%options }, $class;
 	push @all, $self;

@@ -379,11 +379,13 @@ mongo_attempt_main(void *arg)
 	MongoSession *session = arg;
 	MongoJob   *job = &session->job;
 	MongoRefusal meaning = job->command ? MONGO_CONNECT_TIMEOUT : MONGO_SETTLE_TIMEOUT;
+	bool		had_worked = session->client != NULL && session->proven;
 
 	do
 	{
 		memset(&job->failure, 0, sizeof(job->failure));
 		session->wire.trouble.noted = false;
+		session->wire.dismissed = false;
 		job->sent = false;
 		mongo_wire_limit(&session->wire, job->until, meaning);
 		if (job->command == NULL)
@@ -392,6 +394,8 @@ mongo_attempt_main(void *arg)
 			job->ok = mongo_attempt_command(session, job);
 		if (!job->ok && job->failure.fault == MONGO_FAULT_CONNECT && !job->failure.no_primary)
 			mongo_hosts_distrust(session);
+		job->lost = job->lost || had_worked || job->sent;
+		job->failure.dismissed = session->wire.dismissed && !job->lost;
 	} while (!job->ok && job->command != NULL && mongo_attempt_again(session, job));
 
 	/*

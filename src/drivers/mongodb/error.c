@@ -347,6 +347,9 @@ mongo_fill_network(const MongoSession *session, const MongoFailure *failure, SyE
 				sy_error_detail(err, "Members of the replica set answer, but none of them is primary.");
 			else
 				mongo_detail_network(failure, err);
+			err->dismissed = failure->dismissed;
+			if (failure->dismissed)
+				sy_error_hint(err, "Perhaps the server has as many connections as it allows: net.maxIncomingConnections, or --maxConns.");
 			break;
 	}
 }

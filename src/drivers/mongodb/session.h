@@ -100,6 +100,8 @@ typedef struct MongoFailure
 	bool		connecting;		/* no command had been sent */
 	bool		in_transaction;
 	bool		no_primary;		/* the set is there but has no primary */
+	bool		dismissed;		/* a server closed the new connection without a
+								 * word, and no other one was lost before */
 	bson_error_t error;
 	char		code_name[64];
 	MongoTrouble trouble;
@@ -135,6 +137,7 @@ struct MongoJob
 	/* On the way. */
 	bool		sent;			/* the server may be working on it */
 	bool		retried;
+	bool		lost;			/* a connection that had worked */
 	int64		bytes_before;
 
 	/* What came of it. */

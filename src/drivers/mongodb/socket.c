@@ -79,6 +79,14 @@ mongo_stream_answered(MongoStream *stream, bool really)
 		wire->answered_at = sy_now_us();
 }
 
+/* The other side has closed the connection: was that all that it ever did? */
+void
+mongo_stream_closed(MongoStream *stream)
+{
+	if (!mongo_stream_owner(stream)->heard)
+		stream->wire->dismissed = true;
+}
+
 /* Does I/O on this stream have to fail? */
 bool
 mongo_stream_refuses(MongoStream *stream)
@@ -328,6 +336,7 @@ mongo_raw_read(MongoStream *stream, char *buffer, size_t size, size_t need,
 		{
 			*got += n;
 			stream->wire->bytes_in += n;
+			owner->heard = true;
 			continue;
 		}
 		if (n < 0 && errno == EINTR)
@@ -341,6 +350,8 @@ mongo_raw_read(MongoStream *stream, char *buffer, size_t size, size_t need,
 			continue;
 		}
 		stream->last_errno = n == 0 ? 0 : errno;
+		if (n == 0 || errno == ECONNRESET)
+			mongo_stream_closed(stream);
 		mongo_stream_note(owner, "Reading from", stream->last_errno,
 						  n == 0 ? "the server closed the connection" : "");
 		errno = stream->last_errno;
@@ -442,7 +453,9 @@ mongo_raw_writev(mongoc_stream_t *base, mongoc_iovec_t *iov, size_t iovcnt,
 				return -1;
 			continue;
 		}
-		mongo_stream_note(owner, "Writing to", errno, "");
+		if (errno == EPIPE || errno == ECONNRESET)
+			mongo_stream_closed(stream);
+		mongo_stream_note(owner, "Writing to", stream->last_errno, "");
 		errno = stream->last_errno;
 		return -1;
 	}

@@ -35,6 +35,7 @@ typedef struct MongoStream
 	uint64		serial;
 	int			shake_events;	/* what the handshake waits for: POLLIN or POLLOUT */
 	bool		asked;			/* takes part in a scan, not answered yet */
+	bool		heard;			/* the server has sent something */
 	int			last_errno;		/* of the last read or write */
 	struct addrinfo *addresses; /* from getaddrinfo(); NULL: unix socket */
 	struct addrinfo *address;	/* the one in use */
@@ -60,6 +61,7 @@ mongo_stream_owner(MongoStream *stream)
 extern void mongo_stream_note(MongoStream *stream, const char *what, int error,
 							  const char *text);
 extern bool mongo_stream_refuses(MongoStream *stream);
+extern void mongo_stream_closed(MongoStream *stream);
 extern void mongo_stream_asked(MongoStream *stream);
 extern void mongo_stream_answered(MongoStream *stream, bool really);
 extern void mongo_stream_break(MongoStream *stream);

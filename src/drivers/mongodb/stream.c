@@ -178,7 +178,11 @@ mongo_stream_poll_one(MongoStream *stream, int events, SyDeadline grace_end,
 		item.events = events;
 		item.revents = 0;
 		if (poll(&item, 1, 0) > 0)
+		{
+			if ((item.revents & (POLLERR | POLLHUP)) != 0)
+				mongo_stream_closed(stream);
 			return item.revents;
+		}
 		*wait_events = events;
 	}
 	if (stream->asked && sy_deadline_passed(grace_end))

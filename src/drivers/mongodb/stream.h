@@ -54,6 +54,7 @@ typedef struct MongoWire
 	MongoRefusal on_deadline;	/* what passing it means */
 	bool		patient;		/* wait for every member of a set */
 	MongoTrouble trouble;
+	bool		dismissed;		/* a server closed a connection without a word */
 
 	/* What is waited for, valid while the coroutine is suspended. */
 	SyWaitItem *items;			/* malloc'd */
