@@ -17,7 +17,7 @@ my $mongo = Switchyard::Mongod->new;
 $mongo->eval('db.t.insert_many([{"_id": i} for i in range(10)])');
 my $hole = Switchyard::Proxy->new;
 my $proxy = Switchyard::Proxy->new($mongo->port);
-my $node = new_node('main', preload => 1, conf => "switchyard.log_access = on\nlog_line_prefix = '%m [%p] %b '\n");
+my $node = new_node('main', preload => 1, conf => "switchyard.log_access = all\nlog_line_prefix = '%m [%p] %b '\n");
 my %slow = (probe_interval => '500ms', probe_timeout => '60s', connect_timeout => '60s', failure_threshold => 2);
 my %limit = (limit => 300);
 
