@@ -349,7 +349,8 @@ mongo_fill_network(const MongoSession *session, const MongoFailure *failure, SyE
 				mongo_detail_network(failure, err);
 			err->dismissed = failure->dismissed;
 			if (failure->dismissed)
-				sy_error_hint(err, "Perhaps the server has as many connections as it allows: net.maxIncomingConnections, or --maxConns.");
+				sy_error_hint(err, "Perhaps the server has as many connections as it allows (net.maxIncomingConnections, or --maxConns)%s.",
+							  session->wire.use_tls ? "" : ", or it expects TLS");
 			break;
 	}
 }
