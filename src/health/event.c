@@ -110,11 +110,11 @@ sy_event_error(SyNews *news, const SyError *err)
 	sy_error_excerpt(news->message, sizeof(news->message), err->message);
 }
 
-/* What status does the slot have, apart from a probe's age? */
-static SySlotStatus
-status_of(const SySlot *slot)
+/* What status does the slot have with that breaker, apart from a probe's age? */
+SySlotStatus
+sy_event_status(const SySlot *slot, const SyBreaker *breaker)
 {
-	switch (slot->breaker.state)
+	switch (breaker->state)
 	{
 		case SY_BREAKER_OPEN:
 		case SY_BREAKER_FORCED_OPEN:
@@ -128,7 +128,7 @@ status_of(const SySlot *slot)
 				return SY_SLOT_DOWN;
 			break;
 		case SY_BREAKER_CLOSED:
-			if (slot->breaker.failures > 0)
+			if (breaker->failures > 0)
 				return SY_SLOT_DEGRADED;
 			break;
 	}
@@ -172,7 +172,7 @@ sy_event_settle(SyNews *news, const SyInstant *now)
 				slot->opened_sqlstate = news->sqlstate;
 			}
 	}
-	status = status_of(slot);
+	status = sy_event_status(slot, &slot->breaker);
 	if (status != slot->status)
 	{
 		slot->status = status;

@@ -178,6 +178,7 @@ typedef struct SyNews
 /* event.c */
 extern void sy_event_begin(SyNews *news, SySlot *slot);
 extern void sy_event_error(SyNews *news, const SyError *err);
+extern SySlotStatus sy_event_status(const SySlot *slot, const SyBreaker *breaker);
 extern void sy_event_settle(SyNews *news, const SyInstant *now);
 extern void sy_event_tell(const SyNews *news, const char *name, const SyLimits *limits);
 

@@ -180,6 +180,27 @@ foreach my $command ('trip', 'drain')
 }
 value(q{DROP SERVER "we'ird" CASCADE});
 
+# A state that runs out is seen to, though nobody comes.
+value(q{SELECT switchyard.trip('gone', '200 ms')});
+is(breaker('gone', 'state, set_until > now(), set_by IS NULL') . ' ' . source('gone', 'status'), 'forced_open|t|f down', 'a source is closed for a moment');
+my $until = value(q{SELECT set_until FROM switchyard.breakers WHERE source = 'gone'});
+sleep(0.4);
+is(breaker('gone', "state, set_until, set_by, reason, since = '$until'"), 'half_open|||the time of the command is over|t',
+	'after which a call would go as a trial');
+is(source('gone', "status, status_since = '$until'"), 'degraded|t', 'to a source of which not all is well');
+is(value(q{SELECT kind FROM switchyard.events WHERE source = 'gone' ORDER BY id DESC LIMIT 1}), 'forced', 'to look changes nothing');
+value(q{SELECT switchyard.reset('gone'); ALTER SERVER gone OPTIONS (SET breaker 'off')});
+is(breaker('gone', 'state'), 'off', 'nor is anybody needed for the option breaker');
+value(q{ALTER SERVER gone OPTIONS (SET breaker 'on')});
+
+# What is known of a source is forgotten, failures too.
+value(sqlite_server_sql('brief', "$gone.none", probe_interval => '300ms') . q{CREATE FOREIGN TABLE brief (id bigint) SERVER brief});
+like(error_of($node, 'SELECT * FROM brief'), qr/ERROR:  08001/, 'a source fails once');
+is(source('brief', 'status'), 'degraded', 'and is known to');
+sleep(1.1);
+is(source('brief', "status, status_since - last_error_at = '900 ms'"), 'unknown|t', 'for three intervals');
+value('DROP SERVER brief CASCADE');
+
 # What opened the breaker stays the reason, whatever is found out later.
 value(q{ALTER SERVER hot OPTIONS (ADD failure_threshold '1')});
 $proxy->command('refuse');

@@ -60,9 +60,11 @@ is(state_of('SELECT * FROM gone'), '08001', 'one more failure');
 is(breaker('state'), 'open', 'opens the breaker');
 is(state_of('SELECT * FROM gone'), '57P03', 'which refuses');
 
-alter('gone', q{ADD recovery_timeout '1ms'});
+alter('gone', q{ADD recovery_timeout '100s'});
+is(breaker("state, retry_at - since = '100 s'"), 'open|t', 'recovery_timeout is lowered');
+alter('gone', q{SET recovery_timeout '1ms'});
 sleep 0.05;
-is(breaker("retry_at - since = '1 ms'"), 't', 'recovery_timeout is lowered');
+is(breaker("state, retry_at, reason, since < now() - interval '40 ms'"), 'half_open||recovery_timeout is over|t', 'and once more');
 is(state_of('SELECT * FROM gone'), '08001', 'and over');
 sqlite_eval($gone, 'db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")');
 sleep 0.05;
@@ -73,7 +75,7 @@ is(state_of('SELECT * FROM gone'), '', 'another one does');
 is(breaker('state, trials_max'), 'closed|2', 'which is enough when half_open_calls is lowered');
 
 unlink $gone;
-alter('gone', q{SET failure_threshold '1000'});
+alter('gone', q{SET failure_threshold '1000', SET recovery_timeout '100s'});
 sleep 1.1;
 is(state_of('SELECT * FROM gone'), '08001', 'a failure of many') foreach 1 .. 25;
 is(breaker('state'), 'closed', 'without a failure_rate they open nothing');
