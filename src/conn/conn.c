@@ -305,7 +305,7 @@ open_conn(const SySource *source, const SySessionKey *key, SyCall *call)
 		conn->key = *key;
 		conn->serverid = source->serverid;
 		conn->umid = source->umid;
-		conn->generation = sy_source_generation(source->serverid, source->umid);
+		conn->generation = source->generation;
 		dlist_init(&conn->cursors);
 		dlist_init(&conn->acquired);
 		conn->session = source->driver->session_create(copy, cxt, &err);

@@ -39,7 +39,7 @@
 #include "base/wait.h"
 
 /* Changes whenever a struct of this file changes its layout. */
-#define SY_DRIVER_ABI	4
+#define SY_DRIVER_ABI	5
 
 typedef struct SyDriver SyDriver;
 typedef struct SyQuery SyQuery; /* pushdown/query.h */
@@ -120,6 +120,7 @@ typedef struct SySource
 	Oid			userid;			/* whose mapping it is */
 	Oid			umid;			/* the mapping; InvalidOid if there is none */
 	bool		superuser;		/* is userid a superuser? */
+	uint32		generation;		/* sy_source_generation() when it was read */
 	const char *name;			/* the server's name */
 	SyOptions	options;		/* of wrapper and server */
 	SyOptions	mapping;		/* of the user mapping: secrets live here */

@@ -378,6 +378,7 @@ build_source(Oid serverid, Oid userid)
 
 	sy_option_load(source);
 	watch_generation(server->fdwid, serverid, source->umid);
+	source->generation = sy_source_generation(serverid, source->umid);
 	return source;
 }
 
@@ -419,6 +420,7 @@ sy_source_get(Oid serverid, Oid userid)
 
 	if (changes != source_changes)
 	{
+		source->generation = 0; /* may be older: no session is kept */
 		MemoryContextSetParent(cxt, graveyard);
 		return source;
 	}

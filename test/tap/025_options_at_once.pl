@@ -134,6 +134,14 @@ cmp_ok($ms, '<', 200 + promised_ms(300), 'for connect_timeout');
 $ms = time_of(sub { is($psql->query(q{SELECT ok, sqlstate FROM switchyard.probe('far')}), 'f|08001', 'nor a probe'); });
 cmp_ok($ms, '<', 200 + promised_ms(300), 'for probe_timeout');
 
+# Who has planned by options and connects when they have changed.
+sub holding { return sqlite_file("holding$_[0]", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES ($_[0])"); }
+$node->safe_psql('postgres', sqlite_server_sql('moved', holding(1)) . q{CREATE FOREIGN TABLE moved (id bigint) SERVER moved OPTIONS ("table" 't')});
+$psql->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM moved');
+alter('moved', "SET path '" . holding(2) . "'");
+is($psql->query('CREATE TEMP TABLE learns (); FETCH c'), '1', 'a query that began before a source has moved is not led astray');
+is($psql->query('COMMIT; SELECT id FROM moved'), '2', 'nor is the next one, where the source is now');
+
 $psql->quit;
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
 $node->stop;
