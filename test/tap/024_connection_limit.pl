@@ -15,10 +15,11 @@ use Switchyard;
 my $limit = 12;
 my $mongo = Switchyard::Mongod->new(standalone => 1, connections => $limit);
 $mongo->eval('db.t.insert_many([{"_id": i} for i in range(10)])');
+my $proxy = Switchyard::Proxy->new($mongo->port);
 my $node = new_node('main', preload => 1, conf => "switchyard.probe = off\n");
 foreach my $name ('hot', 'unused')
 {
-	$node->safe_psql('postgres', $mongo->server_sql($name, transactions => 'off', failure_threshold => 3)
+	$node->safe_psql('postgres', $mongo->server_sql($name, uri => 'mongodb://127.0.0.1:' . $proxy->port . '/', transactions => 'off', failure_threshold => 3)
 		  . "CREATE FOREIGN TABLE $name (_id bigint) SERVER $name OPTIONS (collection 't')");
 }
 
@@ -56,12 +57,16 @@ $until = time + 10;
 sleep(0.1) while error_of($node, 'SELECT count(*) FROM hot') =~ /ERROR/ && time < $until;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM hot'), '10', 'when there is room, new sessions work');
 
-# A server that ends loses what was open: that is a failure, and so is what
-# follows.
+# The same from a proxy whose server is gone: it closes what is open, too, and
+# that is a failure, though another connection is tried at once.
 $open->query('SELECT count(*) FROM hot');
 $mongo->kill('KILL');
-like(error_of($node, 'SELECT count(*) FROM hot'), qr/ERROR:  08001/, 'a server that is gone fails');
+$open->{stderr} = '';
+$open->query('SELECT count(*) FROM hot');
+like($open->{stderr}, qr/ERROR:  08001/, 'a session that is lost and cannot be replaced fails');
 is(breaker('hot', 'failures, last_failure_class'), '1|source', 'which counts');
+like(error_of($node, 'SELECT count(*) FROM hot'), qr/ERROR:  08001/, 'and so does a new one from then on');
+is(breaker('hot', 'failures, last_failure_class'), '2|source', 'which counts as well');
 
 $open->quit;
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
