@@ -228,8 +228,12 @@ next_step(SyCursor *cursor, Datum *values, bool *nulls, SyError *err)
 		cursor->sqlstate = err->sqlstate != 0 ? err->sqlstate : ERRCODE_FDW_ERROR;
 		sy_conn_failed(cursor->conn, err);
 	}
-	else if (cursor->state != SY_BLOCKED && unlikely(!cursor->answered))
-		answered(cursor);
+	else
+	{
+		cursor->sqlstate = 0;	/* the driver caught what it threw */
+		if (cursor->state != SY_BLOCKED && unlikely(!cursor->answered))
+			answered(cursor);
+	}
 
 	error_context_stack = context.previous;
 	return cursor->state;

@@ -16,6 +16,8 @@ my $proxy = Switchyard::Proxy->new($mongo->port);
 my $file = sqlite_file('file', q{
 	CREATE TABLE t (id INTEGER PRIMARY KEY, n);
 	INSERT INTO t VALUES (1, 1), (2, 2), (3, 'three');
+	CREATE TABLE j (v);
+	INSERT INTO j VALUES ('[]'), ('no JSON');
 	CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n;});
 my $node = new_node('main', preload => 1, conf => q{
 shared_preload_libraries = 'switchyard, switchyard_test'
@@ -27,6 +29,7 @@ my $me = $node->safe_psql('postgres', 'SELECT current_user');
 $node->safe_psql('postgres', sqlite_server_sql('file', $file) . sqlite_server_sql('gone', "$file.gone", failure_threshold => 1)
 	  . $mongo->server_sql('hot', uri => $uri, transactions => 'off') . q{
 	CREATE FOREIGN TABLE t (id bigint, n bigint) SERVER file;
+	CREATE FOREIGN TABLE j (v json) SERVER file;
 	CREATE FOREIGN TABLE absent (id bigint) SERVER file;
 	CREATE FOREIGN TABLE endless (i bigint) SERVER file;
 	CREATE FOREIGN TABLE gone (id bigint) SERVER gone;
@@ -56,6 +59,7 @@ is(access_of('SELECT id FROM t'), 'file.t: 3 rows', 'who has read what is logged
 is(access_of('SELECT id FROM t OFFSET 0 LIMIT 2'), 'file.t: 2 rows', 'whoever needs no more is done');
 is(access_of('SELECT t.id FROM t JOIN hot ON t.id = hot._id') =~ s/^(file.*); (hot.*)/$2; $1/r, 'hot.hot: 10 rows; file.t: 3 rows', 'each relation has a line');
 is(access_of('SELECT n FROM t'), 'file.t: 3 rows, error HV004', 'so has a scan that ends in an error');
+is(access_of('SELECT count(*) FROM j WHERE v IS NOT NULL'), 'file.j: 1 rows', 'but no scan that has told by errors which rows to count');
 is(access_of('SELECT id FROM absent'), 'file.absent: 0 rows, error 42P01', 'or cannot begin');
 is(access_of('SELECT id FROM gone'), 'gone.gone: 0 rows, error 08001', 'or does not find its source');
 is(access_of('SELECT id FROM gone'), 'gone.gone: 0 rows, error 57P03', 'or is refused');
