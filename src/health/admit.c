@@ -71,24 +71,34 @@ register_exit(void)
 	exit_registered = true;
 }
 
-/* This backend begins to wait for something of the slot. */
+/*
+ * This backend begins to wait for something of the slot.  Takes the mutex, so
+ * that it is counted for the server that has the slot then.
+ */
 void
 sy_admit_wait_begin(SySlot *slot)
 {
 	register_exit();
 	Assert(waiting_at == NULL);
 	waiting_at = slot;
-	waiting_incarnation = SY_WORD_INCARNATION(pg_atomic_read_u64(&slot->word));
+	SpinLockAcquire(&slot->mutex);
+	waiting_incarnation = slot->incarnation;
 	pg_atomic_fetch_add_u32(&slot->waiting, 1);
+	SpinLockRelease(&slot->mutex);
 }
 
-/* It waits no more; does nothing if it did not. */
+/* It waits no more; does nothing if it did not.  Takes the mutex likewise. */
 void
 sy_admit_wait_end(void)
 {
-	if (waiting_at != NULL &&
-		SY_WORD_INCARNATION(pg_atomic_read_u64(&waiting_at->word)) == waiting_incarnation)
-		pg_atomic_fetch_sub_u32(&waiting_at->waiting, 1);
+	SySlot	   *slot = waiting_at;
+
+	if (slot == NULL)
+		return;
+	SpinLockAcquire(&slot->mutex);
+	if (slot->incarnation == waiting_incarnation)
+		pg_atomic_fetch_sub_u32(&slot->waiting, 1);
+	SpinLockRelease(&slot->mutex);
 	waiting_at = NULL;
 }
 

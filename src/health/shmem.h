@@ -58,7 +58,7 @@ struct SySlot
 	pg_atomic_uint64 word;		/* see above */
 	slock_t		mutex;
 	uint32		incarnation;	/* how often the slot was given away; 24 bits;
-								 * SY_LOCK_DIRECTORY */
+								 * written under SY_LOCK_DIRECTORY and "mutex" */
 	bool		shared;			/* constant */
 
 	/* Shared slots only. */
@@ -108,7 +108,7 @@ struct SySlot
 	pg_atomic_uint64 failed_us; /* last failure that counted */
 	pg_atomic_uint32 sessions;	/* open */
 	pg_atomic_uint32 in_use;	/* permits out */
-	pg_atomic_uint32 waiting;	/* backends */
+	pg_atomic_uint32 waiting;	/* backends; changed under "mutex" */
 	SyStats		stats;
 };
 

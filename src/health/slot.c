@@ -61,12 +61,16 @@ sy_slot_publish(SySlot *slot)
 						(uint64) breaker->generation << 32);
 }
 
-/* Give a slot that nobody has to a server.  The state is a new one. */
+/*
+ * Give a slot that nobody has to a server.  The state is a new one.  Under the
+ * mutex, as somebody may yet begin to wait for the server that had it before.
+ */
 static void
 assign(SySlot *slot, Oid dboid, Oid serverid, const char *name)
 {
 	SyInstant	now = sy_slot_now();
 
+	SpinLockAcquire(&slot->mutex);
 	memset(&slot->used, 0, sizeof(SySlot) - offsetof(SySlot, used));
 	slot->dboid = dboid;
 	slot->serverid = serverid;
@@ -89,6 +93,7 @@ assign(SySlot *slot, Oid dboid, Oid serverid, const char *name)
 	slot->incarnation = (slot->incarnation + 1) & 0xFFFFFF;
 	slot->used = true;
 	sy_slot_publish(slot);
+	SpinLockRelease(&slot->mutex);
 }
 
 /* Make a slot in zeroed memory; nobody has it yet. */
