@@ -34,6 +34,21 @@ CREATE SEQUENCE s;
 SELECT nextval('s') FROM t ORDER BY id LIMIT 1 OFFSET 2;
 SELECT (SELECT 1 / (count(*) - 4) FROM t), id FROM t ORDER BY id LIMIT 1 OFFSET 3;
 SELECT (SELECT 1 / (count(*) - 4) FROM t), id FROM t ORDER BY id LIMIT 1 OFFSET 4;
+CREATE FUNCTION beside(assigned bool) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	r record;
+BEGIN
+	IF assigned THEN
+		SELECT 1 AS f INTO r;
+	END IF;
+	PERFORM r.f, id FROM t ORDER BY id LIMIT 1 OFFSET 4;
+	RETURN 'no error';
+END
+$$;
+SELECT beside(true);
+\set VERBOSITY terse
+SELECT beside(false);
+\set VERBOSITY default
 SELECT id || '!' FROM t ORDER BY id LIMIT 2;
 
 -- The source cuts behind the last row that is looked at all the same, where

@@ -170,7 +170,8 @@ sy_upper_rows_seen(PlannerInfo *root)
 /*
  * Does it not matter whether the target is evaluated for rows that OFFSET
  * skips?  PostgreSQL evaluates it, so it may raise an error or draw from a
- * sequence there.  So may a sub-select, which runs when a row first needs it.
+ * sequence there.  So may a sub-select, which runs when a row first needs it,
+ * and a parameter, which PL/pgSQL fetches then: a record may have no value.
  */
 static bool
 is_skippable(const PathTarget *target)
@@ -183,8 +184,7 @@ is_skippable(const PathTarget *target)
 
 		while (IsA(expr, RelabelType))
 			expr = (Node *) ((RelabelType *) expr)->arg;
-		if (!IsA(expr, Var) && !IsA(expr, Const) &&
-			!(IsA(expr, Param) && ((Param *) expr)->paramkind == PARAM_EXTERN))
+		if (!IsA(expr, Var) && !IsA(expr, Const))
 			return false;
 	}
 	return true;
