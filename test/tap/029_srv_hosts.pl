@@ -101,11 +101,22 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM secure'), '20', 'the forme
 records(tls => [ $proxies[1]->port ]);
 $proxies[0]->command('refuse');
 $proxies[1]->command('reset');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM secure'), '20', 'who cannot reach the hosts looks the name up');
+my $late = background($node);
+is($late->query('SELECT count(*) FROM secure'), '20', 'who cannot reach the hosts looks the name up');
 cmp_ok($proxies[1]->stat('connections'), '>', 0, 'and finds the new ones');
 
-# What a probe found out is not relied on for ever.
+# It does so once: when they are there again it needs no name server.
 records();
+$proxies[0]->command('accept');
+$proxies[1]->command('stall');
+$late->query("SET statement_timeout = '300ms';\nSELECT count(*) FROM secure;\nRESET statement_timeout");
+like($late->{stderr}, qr/57014/, 'its connection is given up');
+$proxies[1]->command('pass');
+$late->{stderr} = '';
+is($late->query('SELECT count(*) FROM secure') . $late->{stderr}, '20', 'then it takes the hosts that are known');
+$late->quit;
+
+# What a probe found out is not relied on for ever.
 is($node->safe_psql('postgres', 'SELECT count(*) FROM cluster'), '10', 'while there are probes, hosts are known');
 $node->append_conf('postgresql.conf', "switchyard.probe = off\n");
 $node->reload;

@@ -69,6 +69,7 @@ mongo_hosts_take(MongoSession *session, const mongoc_client_t *client)
 
 	if (session->srv == NULL)
 		return;
+	session->distrusts = false;
 	session->looked_up_us = sy_now_us();
 	found[0] = '\0';
 	for (; host != NULL && count < MAX_HOSTS; host = host->next)

@@ -193,7 +193,8 @@ struct MongoSession
 	const char *srv_rest;		/* what stands behind it in the URI; UTF-8 */
 	mongoc_uri_t *direct;		/* the same with hosts that a probe has found; NULL:
 								 * they are to be looked up */
-	bool		distrusts;		/* those could not be reached */
+	bool		distrusts;		/* those could not be reached, and the name was
+								 * not looked up since */
 	bool		looks_up;		/* it probes: it is the one to find them */
 	int64		looked_up_us;	/* when it last tried to; 0: never */
 	char		found[SY_HOSTS_SIZE];	/* what it found; see hosts.c */
