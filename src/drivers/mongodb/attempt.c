@@ -386,6 +386,7 @@ mongo_attempt_main(void *arg)
 		memset(&job->failure, 0, sizeof(job->failure));
 		session->wire.trouble.noted = false;
 		session->wire.dismissed = false;
+		session->wire.failed = false;
 		job->sent = false;
 		mongo_wire_limit(&session->wire, job->until, meaning);
 		if (job->command == NULL)
@@ -395,7 +396,8 @@ mongo_attempt_main(void *arg)
 		if (!job->ok && job->failure.fault == MONGO_FAULT_CONNECT && !job->failure.no_primary)
 			mongo_hosts_distrust(session);
 		job->lost = job->lost || had_worked || job->sent;
-		job->failure.dismissed = session->wire.dismissed && !job->lost;
+		job->failure.dismissed = session->wire.dismissed && !session->wire.failed &&
+			session->wire.refusal == MONGO_ACCEPTED && !job->lost;
 	} while (!job->ok && job->command != NULL && mongo_attempt_again(session, job));
 
 	/*

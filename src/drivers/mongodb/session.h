@@ -100,8 +100,9 @@ typedef struct MongoFailure
 	bool		connecting;		/* no command had been sent */
 	bool		in_transaction;
 	bool		no_primary;		/* the set is there but has no primary */
-	bool		dismissed;		/* a server closed the new connection without a
-								 * word, and no other one was lost before */
+	bool		dismissed;		/* each server that was tried and did not reply
+								 * closed the new connection without a word, and
+								 * no other one was lost before */
 	bson_error_t error;
 	char		code_name[64];
 	MongoTrouble trouble;

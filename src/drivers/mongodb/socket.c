@@ -83,8 +83,13 @@ mongo_stream_answered(MongoStream *stream, bool really)
 void
 mongo_stream_closed(MongoStream *stream)
 {
-	if (!mongo_stream_owner(stream)->heard)
+	MongoStream *owner = mongo_stream_owner(stream);
+
+	owner->dismissed = !owner->heard;
+	if (owner->dismissed)
 		stream->wire->dismissed = true;
+	else
+		stream->wire->failed = true;
 }
 
 /* Does I/O on this stream have to fail? */

@@ -36,6 +36,8 @@ typedef struct MongoStream
 	int			shake_events;	/* what the handshake waits for: POLLIN or POLLOUT */
 	bool		asked;			/* takes part in a scan, not answered yet */
 	bool		heard;			/* the server has sent something */
+	bool		replied;		/* something that libmongoc could read */
+	bool		dismissed;		/* it has closed without sending anything */
 	int			last_errno;		/* of the last read or write */
 	struct addrinfo *addresses; /* from getaddrinfo(); NULL: unix socket */
 	struct addrinfo *address;	/* the one in use */

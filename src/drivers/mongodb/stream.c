@@ -135,7 +135,10 @@ mongo_stream_readv(mongoc_stream_t *base, mongoc_iovec_t *iov, size_t iovcnt,
 		stream->last_errno = n < 0 ? errno : 0;
 	}
 	if (n > 0)
+	{
+		stream->replied = true;
 		mongo_stream_answered(stream, true);
+	}
 	if (n < 0 && stream->wire->refusal != MONGO_ACCEPTED)
 		errno = ECANCELED;
 	return n;
@@ -254,7 +257,10 @@ mongo_stream_poll(mongoc_stream_poll_t *streams, size_t nstreams, int32_t timeou
 	return (ssize_t) nstreams;
 }
 
-/* Close the descriptor; a raw stream has none of its own. */
+/*
+ * Close the descriptor; a raw stream has none of its own.  Who never got a
+ * reply was dismissed, or the server is not there or hangs.
+ */
 static int	MONGO_CALLBACK
 mongo_stream_close(mongoc_stream_t *base)
 {
@@ -262,6 +268,8 @@ mongo_stream_close(mongoc_stream_t *base)
 
 	if (stream->outer == NULL)
 	{
+		if (!stream->replied && !stream->dismissed)
+			stream->wire->failed = true;
 		stream->wire->changed = true;
 		mongo_stream_break(stream);
 	}

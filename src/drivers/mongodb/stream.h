@@ -55,6 +55,7 @@ typedef struct MongoWire
 	bool		patient;		/* wait for every member of a set */
 	MongoTrouble trouble;
 	bool		dismissed;		/* a server closed a connection without a word */
+	bool		failed;			/* a server failed in another way */
 
 	/* What is waited for, valid while the coroutine is suspended. */
 	SyWaitItem *items;			/* malloc'd */
