@@ -99,7 +99,7 @@ enter(SyBreaker *breaker, SyBreakerState state, const SyInstant *now)
 	breaker->until = 0;
 	breaker->passed = 0;
 	if (state == SY_BREAKER_CLOSED || state == SY_BREAKER_OFF)
-		breaker->failures = 0;
+		breaker->failures = breaker->probe_failures = 0;
 	for (int i = 0; i < SY_BREAKER_MAX_TRIALS; i++)
 		breaker->leases[i].owner = -1;
 }
@@ -307,7 +307,7 @@ take_lease(SyBreaker *breaker, uint32 id, const SyInstant *now)
 
 /* A call or a probe failed in the present generation. */
 static void
-fail(SyBreaker *breaker, const SyLimits *limits, const SyInstant *now,
+fail(SyBreaker *breaker, const SyLimits *limits, const SyInstant *now, bool is_probe,
 	 const SyWindow *window, SyBreakerChanges *changes)
 {
 	if (breaker->state == SY_BREAKER_HALF_OPEN)
@@ -315,11 +315,34 @@ fail(SyBreaker *breaker, const SyLimits *limits, const SyInstant *now,
 	if (breaker->state != SY_BREAKER_CLOSED)
 		return;
 	breaker->failures++;
+	if (is_probe)
+		breaker->probe_failures++;
 	if (breaker->failures >= limits->failure_threshold)
 		step(breaker, SY_BREAKER_EV_THRESHOLD, now, changes);
 	else if (limits->failure_rate > 0 && window->calls >= SY_BREAKER_RATE_CALLS &&
 			 window->errors >= limits->failure_rate * window->calls)
 		step(breaker, SY_BREAKER_EV_RATE, now, changes);
+}
+
+/*
+ * A call or a probe succeeded in the present generation.  In CLOSED a call
+ * ends the row of failures, a probe takes back only what probes have met.
+ */
+static void
+succeed(SyBreaker *breaker, const SyLimits *limits, const SyInstant *now, bool is_probe,
+		uint32 lease, SyBreakerChanges *changes)
+{
+	breaker->unproven = false;
+	if (breaker->state == SY_BREAKER_CLOSED)
+	{
+		breaker->failures = is_probe ? breaker->failures - breaker->probe_failures : 0;
+		breaker->probe_failures = 0;
+	}
+	if (is_probe)
+		step(breaker, SY_BREAKER_EV_PROBE_OK, now, changes);
+	if (breaker->state == SY_BREAKER_HALF_OPEN && lease != 0)
+		breaker->passed++;
+	close_if_passed(breaker, limits, now, changes);
 }
 
 /* What calls and probes have in common when they end. */
@@ -338,17 +361,10 @@ finish(SyBreaker *breaker, const SyLimits *limits, const SyInstant *now, bool is
 		case SY_OUTCOME_NEITHER:
 			break;
 		case SY_OUTCOME_FAILURE:
-			fail(breaker, limits, now, window, changes);
+			fail(breaker, limits, now, is_probe, window, changes);
 			break;
 		case SY_OUTCOME_SUCCESS:
-			breaker->unproven = false;
-			if (is_probe)
-				step(breaker, SY_BREAKER_EV_PROBE_OK, now, changes);
-			else if (breaker->state == SY_BREAKER_CLOSED)
-				breaker->failures = 0;
-			if (breaker->state == SY_BREAKER_HALF_OPEN && lease != 0)
-				breaker->passed++;
-			close_if_passed(breaker, limits, now, changes);
+			succeed(breaker, limits, now, is_probe, lease, changes);
 			break;
 	}
 	return SY_VERDICT_COUNTED;

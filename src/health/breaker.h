@@ -83,6 +83,7 @@ typedef struct SyBreaker
 								 * server's start: one trial at a time */
 	uint32		generation;		/* of the state; changes with it, and by reset */
 	int			failures;		/* consecutive; meaningful in CLOSED only */
+	int			probe_failures; /* those of them that probes have met */
 	int			passed;			/* trial calls that succeeded in HALF_OPEN */
 	int64		since_us;		/* when the present state was entered ... */
 	TimestampTz since;			/* ... on the wall clock */
@@ -174,8 +175,9 @@ extern uint32 sy_breaker_lease(SyBreaker *breaker, const SyLimits *limits,
 							   const SyInstant *now, int owner, SyBreakerChanges *changes);
 
 /*
- * As sy_breaker_result(), for a probe, with or without a lease.  In OPEN a success gives HALF_OPEN; in CLOSED a success leaves
- * "failures" alone, because a ping would hide queries that fail.
+ * As sy_breaker_result(), for a probe, with or without a lease.  In OPEN a
+ * success gives HALF_OPEN.  In CLOSED it takes back the failures that probes
+ * have met, but none of a query, because a ping would hide queries that fail.
  */
 extern SyVerdict sy_breaker_probed(SyBreaker *breaker, const SyLimits *limits,
 								   const SyInstant *now, uint32 generation, uint32 lease,

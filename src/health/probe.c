@@ -4,8 +4,8 @@
  *	  What probes and samples have found out.
  *
  * A failed probe counts like a failed call.  A good one is a trial call if
- * the breaker wants trials, and otherwise counts for nothing: a source that
- * answers a ping may still fail at queries.
+ * the breaker wants trials, and otherwise takes back failed probes only: a
+ * source that answers a ping may still fail at queries.
  *
  * IDENTIFICATION
  *	  src/health/probe.c

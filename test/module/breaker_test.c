@@ -205,7 +205,8 @@ typedef struct Model
 	int			state;
 	bool		unproven;
 	uint32		generation;
-	int			failures;
+	int			failed_calls;	/* since a call went well */
+	int			failed_probes;	/* since either did */
 	int			passed;
 	int64		since;
 	int64		until;
@@ -230,7 +231,7 @@ model_go(Model *m, int state)
 	m->until = 0;
 	m->passed = 0;
 	if (state == SY_BREAKER_CLOSED || state == SY_BREAKER_OFF)
-		m->failures = 0;
+		m->failed_calls = m->failed_probes = 0;
 	list_free_deep(m->trials);
 	m->trials = NIL;
 }
@@ -332,8 +333,10 @@ model_result(Model *m, uint32 generation, uint32 lease, SyOutcome outcome, bool 
 	if (outcome == SY_OUTCOME_SUCCESS)
 	{
 		m->unproven = false;
+		if (m->state == SY_BREAKER_CLOSED)
+			m->failed_probes = 0;
 		if (m->state == SY_BREAKER_CLOSED && !probe)
-			m->failures = 0;
+			m->failed_calls = 0;
 		if (m->state == SY_BREAKER_OPEN && probe)
 			model_go(m, SY_BREAKER_HALF_OPEN);
 		else if (m->state == SY_BREAKER_HALF_OPEN && lease > 0 &&
@@ -344,11 +347,17 @@ model_result(Model *m, uint32 generation, uint32 lease, SyOutcome outcome, bool 
 	{
 		if (m->state == SY_BREAKER_HALF_OPEN)
 			model_go(m, SY_BREAKER_OPEN);
-		else if (m->state == SY_BREAKER_CLOSED &&
-				 (++m->failures >= limits.failure_threshold ||
-				  (window->calls >= 20 && limits.failure_rate > 0 &&
-				   (double) window->errors >= limits.failure_rate * window->calls)))
-			model_go(m, SY_BREAKER_OPEN);
+		else if (m->state == SY_BREAKER_CLOSED)
+		{
+			if (probe)
+				m->failed_probes++;
+			else
+				m->failed_calls++;
+			if (m->failed_calls + m->failed_probes >= limits.failure_threshold ||
+				(window->calls >= 20 && limits.failure_rate > 0 &&
+				 (double) window->errors >= limits.failure_rate * window->calls))
+				model_go(m, SY_BREAKER_OPEN);
+		}
 	}
 	return SY_VERDICT_COUNTED;
 }
@@ -474,11 +483,12 @@ switchyard_test_breaker_random(PG_FUNCTION_ARGS)
 			breaker.unproven = true;
 		}
 		if (!agree || model.state != breaker.state || model.generation != breaker.generation ||
-			model.failures != breaker.failures || model.unproven != breaker.unproven ||
+			model.failed_calls + model.failed_probes != breaker.failures || model.unproven != breaker.unproven ||
 			model.passed != breaker.passed || ntrials != sy_breaker_trials(&breaker, &instant))
 			elog(ERROR, "breaker and model differ after event %lld: %s g%u f%d p%d, model %s g%u f%d p%d%s",
 				 (long long) i, sy_breaker_state_name(breaker.state), breaker.generation, breaker.failures,
-				 breaker.passed, sy_breaker_state_name(model.state), model.generation, model.failures,
+				 breaker.passed, sy_breaker_state_name(model.state), model.generation,
+				 model.failed_calls + model.failed_probes,
 				 model.passed, agree ? "" : ", and their answers");
 		seen[breaker.state]++;
 	}

@@ -38,6 +38,22 @@ SELECT is(breaker_result(1, 0, 'success', probe => true), 'counted', 'a good pro
 SELECT is(breaker_show(), 'closed g1 f1 p0 t0', '... but does not hide that queries fail');
 SELECT is(breaker_result(1, 0, 'success'), 'counted', 'a good call counts ...');
 SELECT is(breaker_show(), 'closed g1 f0 p0 t0', '... and ends the row of failures');
+SELECT is((SELECT string_agg(breaker_result(1, 0, outcome, probe), ',') FROM (VALUES ('failure', false), ('failure', true),
+	('failure', false), ('failure', true)) AS v(outcome, probe)), 'counted,counted,counted,counted', 'queries and probes fail in turn');
+SELECT is(breaker_show(), 'closed g1 f4 p0 t0', '... and all of it counts');
+SELECT is(breaker_result(1, 0, 'success', probe => true), 'counted', 'a good probe then ...');
+SELECT is(breaker_show(), 'closed g1 f2 p0 t0', '... takes back what probes have met, and nothing of the queries');
+SELECT is(breaker_result(1, 0, 'success', probe => true), 'counted', 'another one ...');
+SELECT is(breaker_show(), 'closed g1 f2 p0 t0', '... takes nothing back twice');
+SELECT is(breaker_result(1, 0, 'failure', probe => true), 'counted', 'a probe fails ...');
+SELECT is(breaker_result(1, 0, 'success'), 'counted', '... a query works ...');
+SELECT is(breaker_result(1, 0, 'failure'), 'counted', '... another fails ...');
+SELECT is(breaker_result(1, 0, 'success', probe => true), 'counted', '... and a good probe ...');
+SELECT is(breaker_show(), 'closed g1 f1 p0 t0', '... takes back nothing of an earlier row');
+SELECT breaker_result(1, 0, 'success');
+SELECT is((SELECT string_agg(breaker_result(1, 0, CASE i % 2 WHEN 1 THEN 'failure' ELSE 'success' END, probe => true), ',') FROM generate_series(1, 12) i),
+	repeat('counted,', 11) || 'counted', 'probes that fail now and then do not open it');
+SELECT is(breaker_show(), 'closed g1 f0 p0 t0', '... and leave no failure behind');
 SELECT is(breaker_result(1, 0, 'failure', probe => true), 'counted', 'a failed probe counts like a call');
 SELECT is((SELECT string_agg(breaker_result(1, 0, 'failure'), ',') FROM generate_series(1, 3)), 'counted,counted,counted', 'three more failures');
 SELECT is(breaker_show(), 'closed g1 f4 p0 t0', 'four in a row do not open it');

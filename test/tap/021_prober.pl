@@ -79,6 +79,18 @@ like($payloads[0], qr/"kind": "opened", "source": "hot", "route": null, "from": 
 like($payloads[0], qr/^\{"at": "\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d"/, 'and when');
 $listener->quit;
 
+# A blip of a source that nobody queries is over when a probe succeeds.
+my $blip = sqlite_file('blip', 'CREATE TABLE t (a)');
+$node->safe_psql('postgres', sqlite_server_sql('blip', $blip, probe_interval => '200ms', failure_threshold => 100));
+becomes($node, status_sql('ok', 'blip'), 'a source that nobody queries');
+rename($blip, "$blip.away");
+becomes($node, "SELECT failures > 0 FROM switchyard.breakers WHERE source = 'blip'", 'fails at a probe');
+is($node->safe_psql('postgres', "SELECT status FROM switchyard.sources WHERE source = 'blip'"), 'degraded', '... is degraded');
+rename("$blip.away", $blip);
+becomes($node, status_sql('ok', 'blip'), '... and is well again when another succeeds');
+is($node->safe_psql('postgres', "SELECT failures FROM switchyard.breakers WHERE source = 'blip'"), 0, 'without a failure left');
+$node->safe_psql('postgres', 'DROP SERVER blip');
+
 # ------------------------------------ hanging sources do not delay the others
 
 # How old the last probe of either source was at most within 3 s, in ms, and
