@@ -253,17 +253,19 @@ extern bool sqlite_file_same(const SqliteSession *session);
 extern bool sqlite_file_readable(SqliteSession *session, SyError *err);
 extern bool sqlite_file_unchanged(SqliteSession *session, SyError *err);
 
-/* session.c */
-extern SqliteSession *sqlite_at_work;
-extern SySession *sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err);
-extern void sqlite_session_close(SySession *base);
-extern bool sqlite_session_usable(SySession *base);
+/* snapshot.c */
 extern void sqlite_session_wait(SySession *base, SyWaitSpec *spec);
 extern void sqlite_session_abandon(SySession *base);
 extern void sqlite_session_begin(SySession *base, SyIsolation isolation);
 extern void sqlite_session_end(SySession *base);
 extern SyProgress sqlite_session_snapshot(SqliteSession *session, SyError *err);
 extern bool sqlite_session_wait_snapshot(SqliteSession *session, SyError *err);
+
+/* session.c */
+extern SqliteSession *sqlite_at_work;
+extern SySession *sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err);
+extern void sqlite_session_close(SySession *base);
+extern bool sqlite_session_usable(SySession *base);
 extern void sqlite_session_rethrow(SqliteSession *session);
 extern bool sqlite_session_stops(void);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,

@@ -1,0 +1,205 @@
+/*-------------------------------------------------------------------------
+ *
+ * snapshot.c
+ *	  The state of a file that scans read: taking it, keeping it, leaving it.
+ *
+ * A session's snapshot, SQLite's read transaction, is taken when the first
+ * scan starts and given up at end(); all scans in between see it.
+ * What holds it is a statement that stands at its row: that costs less than
+ * BEGIN and COMMIT, and a scan that fails does not end it.
+ * A locked file never makes us sleep within SQLite: the try is given up, the
+ * caller waits where interrupts are served, and tries again.
+ *
+ * IDENTIFICATION
+ *	  src/drivers/sqlite/snapshot.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "sqlite.h"
+
+/*
+ * A sort keeps as much in memory as the page cache may have, and orders that
+ * without asking; the file would choose how much that is.
+ */
+#define CACHE_PRAGMA		"PRAGMA main.cache_size = -2000"	/* kB */
+#define VERSION_PRAGMA		"PRAGMA main.schema_version"
+
+/* Milliseconds between tries to read a locked file; the last one repeats. */
+static const int back_off_ms[] = {1, 2, 5, 10, 25};
+
+/* Reads that follow belong together; nothing is touched yet. */
+void
+sqlite_session_begin(SySession *base, SyIsolation isolation)
+{
+	sqlite_session_abandon(base);
+}
+
+/* Give up the snapshot. */
+void
+sqlite_session_end(SySession *base)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	sqlite_session_abandon(base);
+	if (session->in_transaction)
+		(void) sqlite3_reset(session->holder);
+	session->in_transaction = false;
+}
+
+/* Give up waiting for a snapshot. */
+void
+sqlite_session_abandon(SySession *base)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	session->waiting = false;
+	session->ping = NULL;
+	session->size = NULL;
+}
+
+/* Pauses between tries; interrupts are served meanwhile. */
+void
+sqlite_session_wait(SySession *base, SyWaitSpec *spec)
+{
+	SqliteSession *session = (SqliteSession *) base;
+
+	spec->nitems = 0;
+	spec->items = NULL;
+	spec->until = session->try_again_at;
+}
+
+/*
+ * The file is locked: plan the next try, or give up after busy_timeout, when
+ * "err" (filled by SQLite's words) becomes ours.
+ */
+static SyProgress
+plan_next_try(SqliteSession *session, SyError *err)
+{
+	int			pause = Min(session->tries, (int) lengthof(back_off_ms) - 1);
+	SyDeadline	now = sy_now_us();
+
+	if (!session->waiting)
+	{
+		session->waiting = true;
+		session->tries = pause = 0;
+		session->give_up_at = now + (int64) session->busy_timeout_ms * 1000;
+	}
+	if (now >= session->give_up_at)
+	{
+		session->waiting = false;
+		sy_error_set(err, SY_ERROR_OVERLOAD, ERRCODE_LOCK_NOT_AVAILABLE,
+					 "could not read from source \"%s\": the file is locked",
+					 session->base.source->name);
+		sy_error_detail(err, "Another program kept \"%s\" locked for the busy_timeout of %d ms.",
+						session->file.path, session->busy_timeout_ms);
+		return SY_FAILED;
+	}
+	session->tries++;
+	session->try_again_at = Min(now + back_off_ms[pause] * 1000, session->give_up_at);
+	return SY_BLOCKED;
+}
+
+/*
+ * What is done before the first snapshot: learn the file's text encoding, and
+ * replace the cache size that it names.  Not within the snapshot, since SQLite
+ * from some version on (3.46 does, 3.40 does not) refuses to learn of UTF-16
+ * while a statement is active.  An encoding never changes once there are
+ * tables: "encoding_known" is set if there were any before it was learned.
+ */
+static bool
+learn_encoding(SqliteSession *session, SyError *err)
+{
+	sqlite3_stmt *version = NULL;
+	sqlite3_stmt *encoding = NULL;
+	const char *name = NULL;
+
+	if (session->encoding_known)
+		return true;
+	if (sqlite3_prepare_v2(session->db, VERSION_PRAGMA, -1, &version, NULL) == SQLITE_OK &&
+		sqlite3_step(version) == SQLITE_ROW)
+	{
+		bool		has_tables = sqlite3_column_int(version, 0) != 0;
+
+		(void) sqlite3_reset(version);
+		if (sqlite3_prepare_v2(session->db, "PRAGMA encoding", -1, &encoding, NULL) == SQLITE_OK &&
+			sqlite3_step(encoding) == SQLITE_ROW &&
+			sqlite3_exec(session->db, CACHE_PRAGMA, NULL, NULL, NULL) == SQLITE_OK)
+			name = (const char *) sqlite3_column_text(encoding, 0);
+		if (name)
+		{
+			session->utf16 = strcmp(name, "UTF-8") != 0;
+			session->encoding_known = has_tables;
+		}
+	}
+	if (name == NULL)
+		sqlite_error_set(session, err);
+	(void) sqlite3_finalize(version);
+	(void) sqlite3_finalize(encoding);
+	return name != NULL;
+}
+
+/*
+ * Step the session's holder to its row, which takes the lock and tells whether
+ * what we know of tables still holds.  False: failed, and nothing is held.
+ */
+static bool
+hold_snapshot(SqliteSession *session, SyError *err)
+{
+	int			version;
+
+	if (!learn_encoding(session, err))
+		return false;
+	if ((session->holder == NULL &&
+		 sqlite3_prepare_v3(session->db, VERSION_PRAGMA, -1, SQLITE_PREPARE_PERSISTENT,
+							&session->holder, NULL) != SQLITE_OK) ||
+		sqlite3_step(session->holder) != SQLITE_ROW)
+		sqlite_error_set(session, err);
+	else
+	{
+		version = sqlite3_column_int(session->holder, 0);
+		if (version != session->schema_version)
+		{
+			session->tables = NULL;
+			MemoryContextReset(session->tables_cxt);
+			session->schema_version = version;
+		}
+		return true;
+	}
+	(void) sqlite3_reset(session->holder);
+	return false;
+}
+
+/*
+ * Take the snapshot if there is none yet.  SY_BLOCKED: the file is locked,
+ * call again after the wait.
+ */
+SyProgress
+sqlite_session_snapshot(SqliteSession *session, SyError *err)
+{
+	if (session->in_transaction)
+		return SY_DONE;
+	if (sqlite_file_readable(session, err) && hold_snapshot(session, err))
+	{
+		session->in_transaction = true;
+		session->waiting = false;
+		return SY_DONE;
+	}
+	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+		return plan_next_try(session, err);
+	return SY_FAILED;
+}
+
+/* The same, waiting.  False: failed.  May throw. */
+bool
+sqlite_session_wait_snapshot(SqliteSession *session, SyError *err)
+{
+	SyProgress	progress;
+
+	while ((progress = sqlite_session_snapshot(session, err)) == SY_BLOCKED)
+		sqlite_host->wait(&session->base);
+	return progress == SY_DONE;
+}
