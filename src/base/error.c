@@ -300,3 +300,24 @@ sy_error_excerpt(char *to, size_t size, const char *text)
 	memcpy(to, whole, length);
 	to[length] = '\0';
 }
+
+/*
+ * Write "message: detail" of a record, without a final period, into "to" of
+ * SY_ERROR_SUMMARY_SIZE; like sy_error_excerpt().
+ */
+void
+sy_error_summary(char *to, const SyError *err)
+{
+	char		detail[SY_ERROR_DETAIL_SIZE];
+	size_t		length;
+
+	sy_error_excerpt(to, SY_ERROR_MESSAGE_SIZE, err->message);
+	sy_error_excerpt(detail, sizeof(detail), err->detail);
+	length = strlen(detail);
+	if (length == 0)
+		return;
+	if (detail[length - 1] == '.')
+		detail[length - 1] = '\0';
+	strcat(to, ": ");
+	strcat(to, detail);
+}

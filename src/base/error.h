@@ -34,6 +34,7 @@ typedef enum SyErrorClass
 #define SY_ERROR_MESSAGE_SIZE	512
 #define SY_ERROR_DETAIL_SIZE	1024
 #define SY_ERROR_HINT_SIZE		384
+#define SY_ERROR_SUMMARY_SIZE	(SY_ERROR_MESSAGE_SIZE + SY_ERROR_DETAIL_SIZE + 2)
 
 /*
  * Texts are in the server encoding, or in UTF-8 when they come from a source:
@@ -105,5 +106,6 @@ sy_error_hint(SyError *err, const char *fmt,...)
 pg_noreturn extern void sy_error_throw(const SyError *err);
 extern void sy_error_redact(char *text);
 extern void sy_error_excerpt(char *to, size_t size, const char *text);
+extern void sy_error_summary(char *to, const SyError *err);
 
 #endif							/* SY_ERROR_H */

@@ -108,6 +108,7 @@ sy_event_error(SyNews *news, const SyError *err)
 	news->cls = err->cls;
 	news->sqlstate = err->sqlstate;
 	sy_error_excerpt(news->message, sizeof(news->message), err->message);
+	sy_error_summary(news->summary, err);
 }
 
 /* What status does the slot have with that breaker, apart from a probe's age? */
@@ -267,7 +268,7 @@ record_all(const SyNews *news, const char *name, const SyLimits *limits)
 	}
 }
 
-/* Log a failure: "failure 3 of 5". */
+/* Log a failure and why: "failure 3 of 5". */
 static void
 log_failure(const SyNews *news, const char *name, const SyLimits *limits)
 {
@@ -277,7 +278,7 @@ log_failure(const SyNews *news, const char *name, const SyLimits *limits)
 			 errmsg("source \"%s\": failure %d of %d", name, news->failures,
 					limits->failure_threshold) :
 			 errmsg("source \"%s\": trial call failed", name),
-			 errdetail("%s", news->message),
+			 errdetail("%s", news->summary),
 			 errhidestmt(true), errhidecontext(true)));
 }
 

@@ -169,6 +169,7 @@ typedef struct SyNews
 	SyErrorClass cls;			/* of an error to remember; else SY_ERROR_NONE */
 	int			sqlstate;
 	char		message[SY_HEALTH_MESSAGE_SIZE];
+	char		summary[SY_ERROR_SUMMARY_SIZE]; /* for the log: with its detail */
 	char		reason[SY_HEALTH_REASON_SIZE];	/* a command's, "": none */
 	Oid			userid;
 	uint64		first_event;	/* ids that it has */

@@ -174,8 +174,7 @@ make_probes(FunctionCallInfo fcinfo)
 static void
 add_message(SyRow *row, const SyVisit *visit)
 {
-	char		message[SY_ERROR_MESSAGE_SIZE];
-	char		detail[SY_ERROR_DETAIL_SIZE];
+	char		summary[SY_ERROR_SUMMARY_SIZE];
 
 	if (visit->err.cls == SY_ERROR_NONE)
 	{
@@ -183,12 +182,9 @@ add_message(SyRow *row, const SyVisit *visit)
 		sy_row_add_text(row, visit->degraded);
 		return;
 	}
-	sy_error_excerpt(message, sizeof(message), visit->err.message);
-	sy_error_excerpt(detail, sizeof(detail), visit->err.detail);
-	if (detail[0] != '\0' && detail[strlen(detail) - 1] == '.')
-		detail[strlen(detail) - 1] = '\0';
+	sy_error_summary(summary, &visit->err);
 	sy_row_add_sqlstate(row, visit->err.sqlstate);
-	sy_row_add_text(row, detail[0] == '\0' ? message : psprintf("%s: %s", message, detail));
+	sy_row_add_text(row, summary);
 }
 
 /* One row of the result. */

@@ -59,7 +59,8 @@ is($node->safe_psql('postgres', "SELECT calls FROM switchyard.breakers WHERE sou
 is( $node->safe_psql('postgres', q{SELECT string_agg(kind, ' ' ORDER BY id) FROM switchyard.events WHERE source = 'hot'}),
 	'failure failure failure opened half_opened closed', 'events tell it in order');
 my $log = slurp_file($node->logfile, $log_from);
-like($log, qr/prober LOG:  source "hot": failure 2 of 3/, 'the log counts failures');
+like($log, qr/prober LOG:  source "hot": failure 2 of 3\n.*DETAIL:  could not connect to source "hot": .*[Cc]onnection refused/,
+	'the log counts failures, and says why');
 like($log, qr/WARNING:  source "hot": circuit breaker is $_ /, "the log says $_") foreach ('open', 'half_open', 'closed');
 
 my $heard = '';
