@@ -17,6 +17,11 @@ CREATE FOREIGN TABLE t (id bigint OPTIONS (key 'true'), v text) SERVER regress_s
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, v FROM t ORDER BY id LIMIT 2 OFFSET 1;
 SELECT id, v FROM t ORDER BY id LIMIT 2 OFFSET 1;
 SELECT o, ARRAY(SELECT id FROM t ORDER BY id LIMIT o OFFSET o - 1) FROM generate_series(1, 4) o;
+
+-- A condition that every value meets still looks at each.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT v FROM t WHERE v COLLATE "C" > ALL ('{}') ORDER BY id LIMIT 1 OFFSET 2;
+SELECT v FROM t WHERE v COLLATE "C" > ALL ('{}') ORDER BY id LIMIT 1 OFFSET 2;
+
 PREPARE p(bigint, bigint) AS SELECT id FROM t ORDER BY id LIMIT $1 OFFSET $2;
 SET plan_cache_mode = force_generic_plan;
 EXECUTE p(1, 2);

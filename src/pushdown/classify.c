@@ -364,7 +364,7 @@ classify_distinct(SyClassifier *classifier, DistinctExpr *expr, bool truth, SySh
 
 /*
  * Write a op ANY or ALL (constant array) out as OR or AND over the elements,
- * if they are few.
+ * if they are few; not as TRUE, which would not look at the column's values.
  */
 static SyNode *
 write_out_array(SyClassifier *classifier, const Comparison *comparison, bool is_or,
@@ -386,12 +386,12 @@ write_out_array(SyClassifier *classifier, const Comparison *comparison, bool is_
 		return sy_node_constant(false);
 	elemtype = get_element_type(constant->consttype);
 	array = DatumGetArrayTypeP(constant->constvalue);
-	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > MAX_WRITTEN_OUT)
+	count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (count > MAX_WRITTEN_OUT || (count == 0 && is_or != truth))
 		return NULL;
 	get_typlenbyvalalign(elemtype, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, elemtype, typlen, typbyval, typalign,
 					  &elements, &nulls, &count);
-
 	children = palloc((count + 1) * sizeof(SyNode *));
 	for (int i = 0; i < count; i++)
 	{
