@@ -156,7 +156,11 @@ $session->quit;
 ($took, $text) = interrupt($node, q{SELECT * FROM switchyard.probe('hot')}, how => 'terminate');
 like($text, qr/terminating connection/, 'a session can be terminated within a probe');
 $proxy->command('pass');
-is(value(q{SELECT ok, status FROM switchyard.probe('hot')}), 't|degraded', 'a good probe does not make failures undone');
+is(value(q{SELECT ok, status FROM switchyard.probe('hot')}), 't|ok', 'a good probe makes failed ones undone');
+$proxy->command('refuse');
+like(error_of($node, 'SELECT count(*) FROM hot'), qr/ERROR:  08001/, 'a query fails');
+$proxy->command('accept');
+is(value(q{SELECT ok, status FROM switchyard.probe('hot')}), 't|degraded', 'a good probe does not make that undone');
 is(value('SELECT count(*) FROM hot'), '10', 'a good query does');
 is(source('hot', 'status'), 'ok', 'as the view says');
 
