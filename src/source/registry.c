@@ -185,28 +185,32 @@ get_driver(const char *name, char **reason)
 const SyDriver *
 sy_registry_driver(const char *name)
 {
-	char	   *reason = NULL;
-	const SyDriver *driver = get_driver(name, &reason);
+	SyError		err;
+	const SyDriver *driver = sy_registry_try_driver(name, &err);
 
 	if (driver == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FILE),
-				 errmsg("could not load source driver \"%s\"", name),
-				 errdetail("The library could not be loaded: %s.", reason),
-				 errhint("Install the library \"%s%s\" and the client library that it needs.",
-						 LIBRARY_PREFIX, name)));
+		sy_error_throw(&err);
 	return driver;
 }
 
 /*
- * The driver of that name, or NULL if its library cannot be loaded.
+ * The driver of that name, or NULL if its library cannot be loaded, and "err"
+ * says why.
  */
 const SyDriver *
-sy_registry_try_driver(const char *name)
+sy_registry_try_driver(const char *name, SyError *err)
 {
 	char	   *reason = NULL;
+	const SyDriver *driver = get_driver(name, &reason);
 
-	return get_driver(name, &reason);
+	if (driver != NULL)
+		return driver;
+	sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_UNDEFINED_FILE,
+				 "could not load source driver \"%s\"", name);
+	sy_error_detail(err, "The library could not be loaded: %s.", reason);
+	sy_error_hint(err, "Install the library \"%s%s\" and the client library that it needs.",
+				  LIBRARY_PREFIX, name);
+	return NULL;
 }
 
 /*

@@ -17,7 +17,7 @@
 /* registry.c */
 extern void sy_registry_init(const SyHost *host);
 extern const SyDriver *sy_registry_driver(const char *name);
-extern const SyDriver *sy_registry_try_driver(const char *name);
+extern const SyDriver *sy_registry_try_driver(const char *name, SyError *err);
 extern const SyDriver *sy_registry_for_server(Oid serverid);
 extern char *sy_registry_driver_name(Oid serverid);
 extern const SyDriver *sy_registry_for_validator(Oid funcid);

@@ -131,7 +131,8 @@ run_probes(Probes *probes)
 	SyWaitSpec *specs = palloc(Max(probes->count, 1) * sizeof(SyWaitSpec));
 
 	for (int i = 0; i < probes->count; i++)
-		start_probe(&probes->items[i]);
+		if (probes->items[i].server->source != NULL)
+			start_probe(&probes->items[i]);
 	while (wait_for_some(probes, specs) > 0)
 	{
 		for (int i = 0; i < probes->count; i++)
@@ -144,7 +145,10 @@ run_probes(Probes *probes)
 	}
 }
 
-/* The servers to probe: the one that is named, or all. */
+/*
+ * The servers to probe: the one that is named, or all.  What has no driver
+ * has failed already.
+ */
 static Probes
 make_probes(FunctionCallInfo fcinfo)
 {
@@ -158,14 +162,16 @@ make_probes(FunctionCallInfo fcinfo)
 	foreach(cell, servers)
 	{
 		const SyServer *server = (const SyServer *) lfirst(cell);
-		Probe	   *probe = &probes.items[probes.count];
+		Probe	   *probe = &probes.items[probes.count++];
 
-		if (server->source == NULL)
-			continue;
 		probe->server = server;
+		if (server->source == NULL)
+		{
+			probe->visit.err = *server->missing;
+			continue;
+		}
 		probe->visit.source = server->source;
 		probe->visit.slot = sy_slot_get(server->serverid, server->name);
-		probes.count++;
 	}
 	return probes;
 }
@@ -194,7 +200,9 @@ put_probe(SyRow *row, FunctionCallInfo fcinfo, const Probe *probe)
 	const SyVisit *visit = &probe->visit;
 	SyStatus	status;
 
-	sy_server_status(probe->server, &status);
+	status.status = "unknown";
+	if (probe->server->source != NULL)
+		sy_server_status(probe->server, &status);
 	sy_row_add_name(row, probe->server->name);
 	sy_row_add(row, BoolGetDatum(visit->ok));
 	sy_row_add_text(row, status.status);

@@ -48,6 +48,7 @@ describe(Oid serverid, const char *name)
 {
 	SyServer   *server;
 	char	   *driver_name;
+	SyError		err;
 
 	if (GetForeignServerExtended(serverid, FSV_MISSING_OK) == NULL)
 		return NULL;
@@ -60,8 +61,10 @@ describe(Oid serverid, const char *name)
 	server->driver_name = driver_name;
 	server->owned = sy_owns_server(serverid, GetUserId());
 	server->visible = server->owned || sy_server_is_monitor();
-	if (sy_registry_try_driver(driver_name) != NULL)
+	if (sy_registry_try_driver(driver_name, &err) != NULL)
 		server->source = sy_source_get(serverid, GetUserId());
+	else
+		server->missing = memcpy(palloc(sizeof(SyError)), &err, sizeof(SyError));
 	return server;
 }
 

@@ -25,6 +25,7 @@ typedef struct SyServer
 	char	   *name;
 	char	   *driver_name;
 	const SySource *source;		/* NULL: its driver's library is not installed */
+	const SyError *missing;		/* then why, else NULL */
 	bool		owned;			/* by the present role, or it is a superuser */
 	bool		visible;		/* may it see endpoint and error texts? */
 } SyServer;

@@ -38,7 +38,8 @@ switchyard_version(PG_FUNCTION_ARGS)
 	foreach(cell, names)
 	{
 		const char *name = (const char *) lfirst(cell);
-		const SyDriver *driver = sy_registry_try_driver(name);
+		SyError		err;
+		const SyDriver *driver = sy_registry_try_driver(name, &err);
 
 		if (driver != NULL)
 			appendStringInfo(&buf, ", %s", driver->library_version());

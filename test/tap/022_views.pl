@@ -250,6 +250,8 @@ is(breaker('absent', 'state IS NULL'), 't', 'without a breaker');
 is(value(q{SELECT driver, remote_name IS NULL FROM switchyard.tables WHERE source = 'absent'}), 'absent|t', 'and its tables');
 like(value('SELECT * FROM switchyard.report()'), qr/absent \(absent\): unknown, its driver is not installed/, 'and the report says why');
 like(error_of($node, q{SELECT switchyard.probe('absent')}), qr/ERROR:  58P01/, 'it cannot be probed');
+is(value(q{SELECT ok, status, sqlstate, split_part(message, ':', 1) FROM switchyard.probe() WHERE source = 'absent'}),
+	'f|unknown|58P01|could not load source driver "absent"', 'among all others it is one that failed');
 is(value(q{SELECT count(*) FROM switchyard.probe('file')}), '1', 'the others can');
 
 # ---------------------------------------------------- after a restart, gone
