@@ -212,9 +212,25 @@ is_refusing(SySlot *slot)
 	return false;
 }
 
+/* Does this backend's transaction keep others from a session with another source? */
+static bool
+holds_another(const SySlot *slot)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &seats)
+	{
+		const SySeat *seat = dlist_container(SySeat, node, iter.cur);
+
+		if (seat->slot != slot && seat->permit)
+			return true;
+	}
+	return false;
+}
+
 /* Throw 53300: nobody has left a session within the time. */
 pg_noreturn static void
-give_up(const char *name, const SyLimits *limits)
+give_up(const SySlot *slot, const char *name, const SyLimits *limits)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
@@ -222,7 +238,10 @@ give_up(const char *name, const SyLimits *limits)
 			 errdetail("The options pool_size and max_overflow allow %d in all backends, and none "
 					   "became free within %d ms.", limits->pool_size + limits->max_overflow,
 					   limits->pool_timeout_ms),
-			 errhint("Two transactions that use two sources in different orders may have waited for each other.")));
+			 holds_another(slot) ?
+			 errhint("Raise pool_size or max_overflow, or end idle transactions.  This transaction holds a session with another "
+					 "source, too: two that use two sources in different orders may have waited for each other.") :
+			 errhint("Raise pool_size or max_overflow, or end idle transactions, which the view switchyard.connections shows.")));
 }
 
 /*
@@ -268,7 +287,7 @@ wait_for_permit(SySeat *seat, const char *name, SyLimitsReader reread, const voi
 	PG_END_TRY();
 
 	if (!permitted && !refused)
-		give_up(name, limits);
+		give_up(slot, name, limits);
 	return permitted;
 }
 

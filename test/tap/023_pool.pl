@@ -116,6 +116,12 @@ cmp_ok($took, '<', 2000 + promised_ms(300), 'and not much later');
 like($second->query_until(qr/second is over/, ''), qr/second has 10/, 'so that the other one can go on');
 cmp_ok((time - $began) * 1000, '<', 2000 + promised_ms(400), 'at once');
 is($second->{stderr}, '', 'without an error');
+value(q{ALTER SERVER one OPTIONS (SET pool_timeout '200ms')});
+is($first->query('BEGIN; SELECT count(*) FROM one'), 10, 'a transaction holds the only session and does nothing');
+like(error_of($node, 'SELECT count(*) FROM two; SELECT count(*) FROM one'),
+	qr/ERROR:  53300: .*HINT:  Raise pool_size or max_overflow, or end idle transactions, which the view switchyard.connections shows\.\n/s,
+	'who holds nothing else is told to raise the limit');
+$first->query('ROLLBACK');
 is(value(q{SELECT sum(waiting) FROM switchyard.sources}), 0, 'nobody waits any more');
 is($first->query('SELECT count(*) FROM one JOIN two USING (_id)'), 1, 'and both sources are free');
 is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT state, ' ') FROM switchyard.breakers}), 'closed', 'waiting opened no breaker');
