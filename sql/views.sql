@@ -77,6 +77,7 @@ SELECT usename = current_user AS mine, source, state, connected_at <= used_at AS
   FROM switchyard.connections WHERE pid = pg_backend_pid() AND source LIKE 'regress\_sy\_view%';
 COMMIT;
 SELECT state, calls, errors, rejected, opens, success_ratio, p50_ms > 0 AS p50, p50_ms <= p95_ms AND p95_ms <= p99_ms AS ordered,
+       p50_ms || ' ' || p95_ms || ' ' || p99_ms !~ '\d\.\d{4}' AS rounded,
        last_failure_class, stats_reset > now() - interval '1 min' AS reset
   FROM switchyard.breakers WHERE source = 'regress_sy_view_file';
 SELECT source, state, wrote FROM switchyard.connections WHERE pid = pg_backend_pid() AND source LIKE 'regress\_sy\_view%';

@@ -208,7 +208,7 @@ put_probe(SyRow *row, FunctionCallInfo fcinfo, const Probe *probe)
 	sy_row_add_text(row, status.status);
 	sy_row_add_text(row, visit->ping.database);
 	sy_row_add_text(row, visit->ping.server_version);
-	sy_row_add_real(row, visit->round_trip_ms > 0 ? visit->round_trip_ms : -1);
+	sy_row_add_ms(row, visit->round_trip_ms > 0 ? visit->round_trip_ms : -1);
 	sy_row_add_count(row, visit->sampled ? visit->size.bytes : -1);
 	add_message(row, visit);
 	sy_row_put(row, fcinfo);

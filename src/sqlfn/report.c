@@ -137,7 +137,7 @@ place_line(const Entry *entry)
 	return buf.data;
 }
 
-/* "size 12 MB of 450 MB (2.7 %), 3 tables, 4000 rows, 12 s ago", palloc'd. */
+/* "size 12 MB of 450 MB (2.7 %), 3 tables, 4000 rows, sampled 12 s ago", palloc'd. */
 static char *
 size_line(const Entry *entry)
 {
@@ -164,7 +164,7 @@ size_line(const Entry *entry)
 	return buf.data;
 }
 
-/* "breaker open for 20 s: 5 consecutive failures, retry in 280 s", palloc'd. */
+/* "breaker open for 20 s: 5 consecutive failures, retry in 4 min", palloc'd. */
 static char *
 breaker_line(const Entry *entry)
 {
@@ -195,7 +195,7 @@ breaker_line(const Entry *entry)
 	return buf.data;
 }
 
-/* "calls 120, errors 5, rejected 40, opened 1; p50 0.3 ms, ...", palloc'd. */
+/* "calls 120, errors 5, rejected 40, opened 1; last minute 98 % good; p50 0.3 ms, ...", palloc'd. */
 static char *
 calls_line(const Entry *entry)
 {
@@ -237,7 +237,7 @@ sessions_line(const Entry *entry)
 	return buf.data;
 }
 
-/* "last error 08001, source, 2 min ago: could not ...", palloc'd; or NULL. */
+/* "last error 08001 (source) 2 min ago: could not ...", palloc'd; or NULL. */
 static char *
 error_line(const Entry *entry)
 {

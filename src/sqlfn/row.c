@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -97,6 +99,13 @@ void
 sy_row_add_real(SyRow *row, double number)
 {
 	add(row, Float8GetDatum(number), number < 0);
+}
+
+/* The next column is a time in ms, a double of three decimals; below 0: not known. */
+void
+sy_row_add_ms(SyRow *row, double ms)
+{
+	sy_row_add_real(row, rint(ms * 1000.0) / 1000.0);
 }
 
 /* The next column is an SQLSTATE as text; 0: none. */

@@ -58,6 +58,7 @@ extern void sy_row_add_time(SyRow *row, TimestampTz time);
 extern void sy_row_add_count(SyRow *row, int64 count);
 extern void sy_row_add_int(SyRow *row, int number);
 extern void sy_row_add_real(SyRow *row, double number);
+extern void sy_row_add_ms(SyRow *row, double ms);
 extern void sy_row_add_sqlstate(SyRow *row, int sqlstate);
 extern void sy_row_put(SyRow *row, FunctionCallInfo fcinfo);
 

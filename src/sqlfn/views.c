@@ -135,7 +135,7 @@ fill_source(SyRow *row, const SyServer *server)
 	sy_row_add_time(row, status.status_since);
 	sy_row_add(row, BoolGetDatum(source->read_only || status.source_read_only));
 	sy_row_add_time(row, status.probed_at);
-	sy_row_add_real(row, status.probed_at != 0 ? status.probe_ms : -1);
+	sy_row_add_ms(row, status.probed_at != 0 ? status.probe_ms : -1);
 	add_last_error(row, server, &status);
 	add_capacity(row, source, &status);
 	sy_row_add_int(row, status.sessions);
@@ -177,9 +177,9 @@ fill_breaker(SyRow *row, const SyServer *server)
 	sy_row_add_count(row, status.rejected);
 	sy_row_add_count(row, status.opens);
 	sy_row_add_real(row, status.success_ratio);
-	sy_row_add_real(row, status.p50_ms);
-	sy_row_add_real(row, status.p95_ms);
-	sy_row_add_real(row, status.p99_ms);
+	sy_row_add_ms(row, status.p50_ms);
+	sy_row_add_ms(row, status.p95_ms);
+	sy_row_add_ms(row, status.p99_ms);
 	sy_row_add_text(row, sy_event_class_name(status.last_failure_class));
 	sy_row_add_time(row, status.stats_reset);
 }
