@@ -109,7 +109,11 @@ static void
 close_conn(SyConn *conn)
 {
 	Assert(conn->uses == 0);
-	end_session(conn);
+	if (conn->begun)
+	{
+		end_session(conn);
+		sy_conn_settle(conn);
+	}
 	conn->driver->session_close(conn->session);
 	sy_seat_close(conn->seat);
 	dlist_delete(&conn->node);
@@ -158,12 +162,32 @@ count_conns(void)
 	return n;
 }
 
+/* Are the options in force those that the session was opened with? */
+static bool
+is_current(const SyConn *conn)
+{
+	return conn->generation == sy_source_generation(conn->serverid, conn->umid);
+}
+
 /* May the session go on into the next transaction? */
 static bool
 is_fit(SyConn *conn)
 {
-	return conn->generation == sy_source_generation(conn->serverid, conn->umid) &&
-		conn->driver->session_usable(conn->session);
+	return is_current(conn) && conn->driver->session_usable(conn->session);
+}
+
+/*
+ * May the session serve another scan?  While the transaction lasts, changes of
+ * options do not count, unless those that it was opened with were undone by
+ * ROLLBACK TO SAVEPOINT.
+ */
+static bool
+may_go_on(SyConn *conn)
+{
+	if (conn->uses == 0 && !conn->begun)
+		return is_fit(conn);
+	conn->undone = conn->undone && !is_current(conn);
+	return conn->uses > 0 || !conn->undone;
 }
 
 /*
@@ -185,8 +209,9 @@ finish_transaction(int ms)
 		end_uses(conn);
 		end_session(conn);
 		(void) settle(conn, next_deadline(until, nleft--));
-		if (sy_seat_release(conn->seat, &conn->session->source->limits) ||
-			conn->generation != sy_source_generation(conn->serverid, conn->umid))
+		conn->subid = InvalidSubTransactionId;
+		conn->undone = false;
+		if (sy_seat_release(conn->seat, &conn->session->source->limits) || !is_current(conn))
 			close_conn(conn);
 	}
 	sy_seat_forget_left();
@@ -217,6 +242,26 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/* Subtransaction callback: notes whose opening was undone. */
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	dlist_iter	iter;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	dlist_foreach(iter, &conns)
+	{
+		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
+
+		if (conn->subid != mine)
+			continue;
+		conn->subid = parent;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			conn->undone = true;
+	}
+}
+
 /*
  * Resource owner callback.  The cursors of a query that failed are closed
  * with the subtransaction that it failed in.  Its memory may live on, in a
@@ -230,18 +275,7 @@ at_resource_release(ResourceReleasePhase phase, bool is_commit, bool is_top_leve
 	if (phase != RESOURCE_RELEASE_BEFORE_LOCKS || is_commit)
 		return;
 	dlist_foreach(iter, &conns)
-	{
-		SyConn	   *conn = dlist_container(SyConn, node, iter.cur);
-		dlist_mutable_iter at;
-
-		dlist_foreach_modify(at, &conn->cursors)
-		{
-			SyCursor   *cursor = dlist_container(SyCursor, node, at.cur);
-
-			if (cursor->resowner == CurrentResourceOwner)
-				sy_guard_release(cursor->guard);
-		}
-	}
+		sy_cursor_close_owned(dlist_container(SyConn, node, iter.cur), CurrentResourceOwner);
 }
 
 /* Exit callback: nothing may stay behind at a source. */
@@ -269,6 +303,7 @@ register_callbacks(void)
 	if (callbacks_registered)
 		return;
 	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_savepoint_end, NULL);
 	RegisterResourceReleaseCallback(at_resource_release, NULL);
 	before_shmem_exit(at_backend_exit, (Datum) 0);
 	callbacks_registered = true;
@@ -306,6 +341,7 @@ open_conn(const SySource *source, const SySessionKey *key, SyCall *call)
 		conn->serverid = source->serverid;
 		conn->umid = source->umid;
 		conn->generation = source->generation;
+		conn->subid = GetCurrentSubTransactionId();
 		dlist_init(&conn->cursors);
 		dlist_init(&conn->acquired);
 		conn->session = source->driver->session_create(copy, cxt, &err);
@@ -363,7 +399,7 @@ find_by_server(const SySource *source, const void *statement)
 			conn->session->source->superuser != source->superuser ||
 			!may_serve(conn, statement))
 			continue;
-		if (conn->uses > 0 || conn->begun || is_fit(conn))
+		if (may_go_on(conn))
 			return conn;
 		close_conn(conn);
 	}
@@ -396,43 +432,13 @@ find_by_key(const SySource *source, const SySessionKey *key, const void *stateme
 			(*nbusy)++;
 			*oldest = conn;
 		}
-		else if (conn->uses > 0 || conn->begun ||
-				 (is_for_source(conn, source) && is_fit(conn)))
+		else if (may_go_on(conn) &&
+				 (conn->uses > 0 || conn->begun || is_for_source(conn, source)))
 			return conn;
 		else
 			close_conn(conn);
 	}
 	return NULL;
-}
-
-/* Read the session's cursors to their ends, so that it can serve another. */
-static void
-drain_conn(SyConn *conn)
-{
-	while (!dlist_is_empty(&conn->cursors))
-	{
-		SyCursor   *cursor = dlist_head_element(SyCursor, node, &conn->cursors);
-
-		cursor->drain(cursor, cursor->owner);
-		cursor->finished = true;
-		sy_guard_release(cursor->guard);
-	}
-}
-
-/* Can all uses of the session be ended by reading on? */
-static bool
-is_drainable(SyConn *conn)
-{
-	dlist_iter	iter;
-	int			ncursors = 0;
-
-	dlist_foreach(iter, &conn->cursors)
-	{
-		if (dlist_container(SyCursor, node, iter.cur)->drain == NULL)
-			return false;
-		ncursors++;
-	}
-	return ncursors == conn->uses;
 }
 
 /*
@@ -519,11 +525,11 @@ find_or_open(const SySource *source, SySlot *slot, const void *statement, SyCall
 	if (conn == NULL)
 	{
 		seat = sy_seat_open(slot, source->userid);
-		if (nbusy == 0 || !is_drainable(oldest) ||
+		if (nbusy == 0 || !sy_cursor_can_drain(oldest) ||
 			(nbusy < MAX_HANDLES && sy_seat_use(seat, source->name, &source->limits, NULL, NULL)))
 			return enter_and_open(seat, source, slot, &key, call);
 		sy_seat_close(seat);
-		drain_conn(oldest);
+		sy_cursor_drain(oldest);
 		Assert(oldest->uses == 0 && !oldest->begun);
 		conn = oldest;
 	}

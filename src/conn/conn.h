@@ -28,6 +28,8 @@ typedef struct SyConn
 	Oid			serverid;
 	Oid			umid;
 	uint32		generation;		/* of the options that it was opened with */
+	SubTransactionId subid;		/* opened in it; invalid in later transactions */
+	bool		undone;			/* what it was opened in was rolled back */
 	const void *statement;		/* SY_CAP_SNAPSHOT_SESSION in READ COMMITTED:
 								 * the statement that it serves */
 	int			uses;			/* cursors and acquisitions */

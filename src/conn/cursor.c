@@ -389,3 +389,48 @@ sy_cursor_session_busy(const SyCursor *cursor)
 	}
 	return false;
 }
+
+/* Read all cursors of a session to their ends; see cursor.h. */
+void
+sy_cursor_drain(SyConn *conn)
+{
+	while (!dlist_is_empty(&conn->cursors))
+	{
+		SyCursor   *cursor = dlist_head_element(SyCursor, node, &conn->cursors);
+
+		cursor->drain(cursor, cursor->owner);
+		cursor->finished = true;
+		sy_guard_release(cursor->guard);
+	}
+}
+
+/* Can that end all uses of the session?  See cursor.h. */
+bool
+sy_cursor_can_drain(SyConn *conn)
+{
+	dlist_iter	iter;
+	int			ncursors = 0;
+
+	dlist_foreach(iter, &conn->cursors)
+	{
+		if (dlist_container(SyCursor, node, iter.cur)->drain == NULL)
+			return false;
+		ncursors++;
+	}
+	return ncursors == conn->uses;
+}
+
+/* Close the cursors that a resource owner's query had; see cursor.h. */
+void
+sy_cursor_close_owned(SyConn *conn, ResourceOwner owner)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &conn->cursors)
+	{
+		SyCursor   *cursor = dlist_container(SyCursor, node, iter.cur);
+
+		if (cursor->resowner == owner)
+			sy_guard_release(cursor->guard);
+	}
+}

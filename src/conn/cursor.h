@@ -87,4 +87,12 @@ extern void sy_cursor_wait_any(SyCursor **cursors, int ncursors);
 /* Is an operation of another cursor under way on the same session? */
 extern bool sy_cursor_session_busy(const SyCursor *cursor);
 
+/* Read all cursors of a session to their ends, so that it can serve another
+ * statement; and can that end all its uses? */
+extern void sy_cursor_drain(SyConn *conn);
+extern bool sy_cursor_can_drain(SyConn *conn);
+
+/* Close the cursors that were opened under a resource owner; waits for nothing. */
+extern void sy_cursor_close_owned(SyConn *conn, ResourceOwner owner);
+
 #endif							/* SY_CURSOR_H */

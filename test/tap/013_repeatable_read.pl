@@ -244,6 +244,16 @@ run('ROLLBACK TO b');
 is(run('SELECT count(n) FROM second'), $rows, 'two sources: the first reads on');
 run('COMMIT');
 is(run('SELECT count(n) FROM proxied'), $rows, 'two sources: the next transaction reads both');
+
+# Options that ROLLBACK TO SAVEPOINT undoes: what was opened by them is given up.
+foreach my $level ('READ COMMITTED', 'REPEATABLE READ')
+{
+	is(run("BEGIN ISOLATION LEVEL $level; SAVEPOINT a; ALTER SERVER hot OPTIONS (SET database 'elsewhere'); SELECT count(n) FROM u; ROLLBACK TO a; SELECT count(n) FROM u"),
+		"0\n10", "the database of before, $level");
+	is($console->eval('print(client.admin.command("serverStatus")["transactions"]["currentOpen"])'),
+		$level eq 'READ COMMITTED' ? '0' : '1', 'and no transaction with the other');
+	run('COMMIT');
+}
 $psql->quit;
 
 # Nothing is left open.

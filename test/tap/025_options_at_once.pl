@@ -142,6 +142,11 @@ alter('moved', "SET path '" . holding(2) . "'");
 is($psql->query('CREATE TEMP TABLE learns (); FETCH c'), '1', 'a query that began before a source has moved is not led astray');
 is($psql->query('COMMIT; SELECT id FROM moved'), '2', 'nor is the next one, where the source is now');
 
+# Options that are undone before the transaction ends.
+my $undo = "SAVEPOINT s; ALTER SERVER moved OPTIONS (SET path '" . holding(3) . "'); SELECT id FROM moved; ROLLBACK TO s; SELECT id FROM moved";
+is($psql->query("BEGIN ISOLATION LEVEL $_; $undo; COMMIT; SELECT id FROM moved"), "3\n2\n2", "with ROLLBACK TO SAVEPOINT goes the source that was named after it, $_")
+  foreach 'READ COMMITTED', 'REPEATABLE READ';
+
 $psql->quit;
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
 $node->stop;
