@@ -54,6 +54,28 @@ UPDATE parent SET v = 'x' WHERE id = 4;
 DELETE FROM parent USING local WHERE parent.id = local.id;
 DELETE FROM parent WHERE id = 5;
 
+-- A table that is written to by itself refuses before there is a row; one that
+-- rows are only routed to does not.
+EXPLAIN (COSTS OFF) INSERT INTO file_member SELECT id, w FROM local WHERE false;
+EXPLAIN (COSTS OFF) UPDATE file_member SET v = 'x' WHERE id = 9;
+INSERT INTO file_member SELECT id, w FROM local WHERE false;
+UPDATE mongo_member SET v = 'x' WHERE id = 9;
+DELETE FROM mongo_member WHERE false;
+WITH none AS (DELETE FROM mongo_member WHERE id = 9 RETURNING id) SELECT * FROM none;
+COPY file_member FROM '/dev/null';
+EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM file_member WHERE id = 9;
+ALTER FOREIGN TABLE file_member OPTIONS (read_only 'true');
+INSERT INTO file_member SELECT id, w FROM local WHERE false;
+COPY file_member FROM '/dev/null';
+CREATE TABLE routed (id bigint, v text) PARTITION BY LIST (id);
+CREATE FOREIGN TABLE file_partition PARTITION OF routed FOR VALUES IN (1) SERVER regress_sy_file OPTIONS ("table" 't');
+CREATE TABLE here_partition PARTITION OF routed DEFAULT;
+INSERT INTO routed SELECT id, w FROM local WHERE id > 1;
+COPY routed FROM '/dev/null';
+INSERT INTO routed SELECT id, w FROM local;
+UPDATE routed SET v = 'x' WHERE id = 3;
+UPDATE routed SET id = 1 WHERE id = 3;
+
 SET client_min_messages = warning;
 DROP SCHEMA trees CASCADE;
 DROP SERVER regress_sy_file;

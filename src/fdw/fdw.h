@@ -160,6 +160,9 @@ extern void syAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
 									  RangeTblEntry *target_rte, Relation target_relation);
 extern List *syPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
 								 int subplan_index);
+extern void syBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
+								 List *fdw_private, int subplan_index, int eflags);
+extern void syBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo);
 extern TupleTableSlot *syExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 										   TupleTableSlot *slot, TupleTableSlot *planSlot);
 extern TupleTableSlot *syExecForeignUpdate(EState *estate, ResultRelInfo *rinfo,

@@ -41,6 +41,8 @@ switchyard_fdw_handler(PG_FUNCTION_ARGS)
 	routine->IsForeignRelUpdatable = syIsForeignRelUpdatable;
 	routine->AddForeignUpdateTargets = syAddForeignUpdateTargets;
 	routine->PlanForeignModify = syPlanForeignModify;
+	routine->BeginForeignModify = syBeginForeignModify;
+	routine->BeginForeignInsert = syBeginForeignInsert;
 	routine->ExecForeignInsert = syExecForeignInsert;
 	routine->ExecForeignUpdate = syExecForeignUpdate;
 	routine->ExecForeignDelete = syExecForeignDelete;

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * modify.c
- *	  Writing: refused for now, when a row is really to be written.
+ *	  Writing: refused for now, when it is really to begin.
  *
  * Tables report themselves updatable, and UPDATE and DELETE plan with the
  * identity of the row, so that a parent whose members come from several
- * sources can be planned and explained, and members without a row to write
- * do not fail.
+ * sources can be planned and explained.  A table that is written to by itself
+ * refuses before there is a row; as a member of a parent it refuses its first
+ * row, so that members without a row to write do not fail.
  *
  * IDENTIFICATION
  *	  src/fdw/modify.c
@@ -54,7 +55,7 @@ syAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *targe
 	add_row_identity_var(root, var, rtindex, SY_IDENTITY_NAME);
 }
 
-/* Nothing to plan: the first row to be written is refused. */
+/* Nothing to plan: the execution is refused. */
 List *
 syPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
 					int subplan_index)
@@ -62,7 +63,7 @@ syPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
 	return NIL;
 }
 
-/* Refuse to write a row. */
+/* Refuse to write to a table. */
 static void
 refuse(ResultRelInfo *rinfo)
 {
@@ -81,6 +82,23 @@ refuse(ResultRelInfo *rinfo)
 			 errmsg("cannot write to foreign table \"%s\"", table->name),
 			 errdetail("This version of switchyard only reads from source \"%s\".",
 					   table->source->name)));
+}
+
+/* A plan that writes starts, or is shown. */
+void
+syBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *fdw_private,
+					 int subplan_index, int eflags)
+{
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && rinfo->ri_RootResultRelInfo == NULL)
+		refuse(rinfo);
+}
+
+/* COPY starts, or the first row goes to this member of a parent. */
+void
+syBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
+{
+	if (rinfo->ri_RootResultRelInfo == NULL)
+		refuse(rinfo);
 }
 
 /* A row is to be inserted. */
