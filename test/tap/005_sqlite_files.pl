@@ -146,13 +146,22 @@ $node->safe_psql('postgres', sqlite_server_sql('damaged', $damaged)
 	  . 'CREATE FOREIGN TABLE damaged (id bigint, v text) SERVER damaged OPTIONS ("table" \'t\')');
 like(error_of($node, 'SELECT count(v) FROM damaged'), qr/ERROR:  XX001.*damaged/s, 'a damaged file is XX001');
 
-# The allow-list.
+# The allow-list, which also counts for a session that has the file open.
 my $folder = $wal =~ s{/[^/]*$}{}r;
+$psql = background($node);
+is($psql->query('SELECT count(*) FROM live'), '1', 'a session reads a file');
+$psql->query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+is($psql->query('SELECT count(*) FROM patient'), '1', 'and again in a transaction');
 $node->append_conf('postgresql.conf', "switchyard.sqlite_directories = '$folder'\n");
 $node->reload;
 sleep 0.3;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM wal'), '4', 'a file below an allowed directory can be read');
 like(error_of($node, 'SELECT * FROM live'), qr/ERROR:  42501|ERROR:  08001/, 'another one cannot');
+is($psql->query('SELECT count(*) FROM patient'), '1', 'a transaction that has begun to read goes on');
+$psql->query('COMMIT');
+is($psql->query('SELECT count(*) FROM live'), '', 'after it the session reads the file no more');
+like($psql->{stderr}, qr/ERROR:  42501.*live/s, 'but is refused');
+$psql->quit;
 
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
 $node->stop;

@@ -19,6 +19,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "base/guc.h"
 #include "sqlite.h"
 
 /* How often a running statement asks whether it shall stop. */
@@ -343,6 +344,7 @@ sqlite_session_create(const SySource *source, MemoryContext cxt, SyError *err)
 	dlist_init(&session->statements);
 	session->immutable = sqlite_option_bool(&source->options, "immutable");
 	session->busy_timeout_ms = busy_timeout_ms(source);
+	session->directories = MemoryContextStrdup(cxt, sy_sqlite_directories);
 	if (!sqlite_file_locate(source, &session->file, err))
 		return NULL;
 	if (!sqlite_file_beside(session, err))
@@ -382,13 +384,17 @@ sqlite_session_close(SySession *base)
 	sqlite_vfs_close_kept();
 }
 
-/* Is it still the file at the source's path, as it was opened? */
+/*
+ * Is it still the file at the source's path, as it was opened, and checked
+ * against the directories that are allowed now?
+ */
 bool
 sqlite_session_usable(SySession *base)
 {
 	SqliteSession *session = (SqliteSession *) base;
 
 	return session->db != NULL && sqlite_file_same(session) &&
+		strcmp(session->directories, sy_sqlite_directories) == 0 &&
 		sqlite_file_unchanged(session, NULL);
 }
 

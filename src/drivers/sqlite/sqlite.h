@@ -98,6 +98,7 @@ typedef struct SqliteSession
 	SySession	base;
 	sqlite3    *db;
 	SqliteFile	file;
+	char	   *directories;	/* switchyard.sqlite_directories then */
 	bool		immutable;
 	bool		foreign;		/* other OS users write the file, too */
 	bool		encoding_known;
