@@ -150,6 +150,8 @@ set_value_error(SqliteScan *scan, const SqliteTarget *target, const SyProblem *p
 
 	sy_value_error(err, target->column, problem, class, excerpt, length,
 				   sqlite_identity_phrase(scan, target));
+	if (problem->sqlstate == ERRCODE_FDW_INVALID_DATA_TYPE)
+		sy_error_hint(err, "Give the column a type that holds all of its values, leave it out of the foreign table, or read a view in the file that casts it.");
 }
 
 /* Convert the present row. */
