@@ -256,7 +256,21 @@ add_notice(SyImportTable *table, const Column *column, const char *why)
 						 column->import->name, table->name, column->import->type, why));
 }
 
-/* Choose a column's type; a NOTICE if it is not the declared one. */
+/* Say so if a column's type is not the declared one; "refuted": by its values. */
+static void
+notice_type(SyImportTable *table, const Column *column, Candidate chosen, bool refuted)
+{
+	if (!(column->fits & (1U << chosen)))
+		add_notice(table, column, "no type can hold all of its values");
+	else if (refuted && column->declared[0] != '\0')
+		add_notice(table, column, "not all values are of its declared type");
+	else if (column->is_time && chosen == AS_TEXT)
+		add_notice(table, column, column->seen ?
+				   "its values are not all dates or times of one form" :
+				   "no value shows how its dates or times are stored");
+}
+
+/* Choose a column's type. */
 static void
 choose_type(SyImportTable *table, Column *column)
 {
@@ -281,10 +295,7 @@ choose_type(SyImportTable *table, Column *column)
 		chosen = AS_TEXT;
 	column->import->type = candidates[chosen].type;
 	column->import->storage = candidates[chosen].option;
-	if (!(column->fits & (1U << chosen)))
-		add_notice(table, column, "no type can hold all of its values");
-	else if (refuted && column->declared[0] != '\0')
-		add_notice(table, column, "not all values are of its declared type");
+	notice_type(table, column, chosen, refuted);
 }
 
 /*
