@@ -48,6 +48,7 @@ sub altered
 my $error = altered("SET password '$wrong'");
 like($error, qr/ERROR:  28P01.*hot/s, 'a wrong password is 28P01, naming the server');
 unlike($error, qr/\Q$wrong\E/, 'the error does not show the password');
+like($error, qr/HINT: .*user mapping.*in database "admin".*authSource/, 'the hint says where the user was looked for');
 $error = altered("SET username 'nobody'");
 like($error, qr/ERROR:  28P01/, 'so is an unknown user');
 $error = altered("SET username 'other', SET password '$second'");

@@ -252,6 +252,20 @@ $psql->quit;
 
 no_remains('a view with a collation');
 
+# Servers that answer, but are not of the set that the URI asks for.
+my $single = Switchyard::Mongod->new(standalone => 1);
+$node->safe_psql('postgres',
+		$mongo->server_sql('renamed', uri => $mongo->uri =~ s/replicaSet=rs0/replicaSet=nope/r)
+	  . $mongo->server_sql('lone', uri => 'mongodb://127.0.0.1:' . $single->port . '/?replicaSet=rs0')
+	  . q{
+	CREATE FOREIGN TABLE renamed (n bigint) SERVER renamed OPTIONS (collection 't');
+	CREATE FOREIGN TABLE lone (n bigint) SERVER lone OPTIONS (collection 't');
+});
+like(error_of($node, 'SELECT * FROM renamed'), qr/ERROR:  08001:.*"renamed".*asks for replica set "nope".*of replica set "rs0".*HINT:  .*replicaSet/s,
+	'another set is named, and the one that the URI asks for');
+like(error_of($node, 'SELECT * FROM lone'), qr/ERROR:  08001:.*"lone".*asks for replica set "rs0".*is of none.*HINT:  .*replicaSet/s,
+	'so is it if the server is of none');
+
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'nothing crashed');
 $node->stop;
 done_testing();

@@ -19,12 +19,15 @@
 #define MONGO_DEADLINE_SLACK_MS	100
 
 /*
- * No server could be selected: is it because a set's members that we reach
- * have no primary among them now?
+ * No server could be selected: note whether a set's members that we reach have
+ * no primary among them now, or whether who answered is not of the set that the
+ * URI names: the library has then forgotten it.
  */
-static bool
-mongo_set_has_no_primary(MongoSession *session)
+static void
+mongo_note_set(MongoSession *session)
 {
+	MongoFailure *failure = &session->job.failure;
+	const char *wanted = mongoc_uri_get_replica_set(mongoc_client_get_uri(session->client));
 	mongoc_server_description_t **servers;
 	size_t		nservers;
 	bool		reached = false;
@@ -40,7 +43,13 @@ mongo_set_has_no_primary(MongoSession *session)
 		primary = primary || strcmp(type, "RSPrimary") == 0;
 	}
 	mongoc_server_descriptions_destroy_all(servers, nservers);
-	return reached && !primary;
+	failure->no_primary = reached && !primary;
+	failure->other_set = nservers == 0 && session->hello_heard && wanted != NULL &&
+		strcmp(wanted, session->set_found) != 0;
+	if (!failure->other_set)
+		return;
+	strlcpy(failure->set_wanted, wanted, sizeof(failure->set_wanted));
+	strlcpy(failure->set_found, session->set_found, sizeof(failure->set_found));
 }
 
 /* Note what hello said. */
@@ -89,7 +98,7 @@ mongo_select(MongoSession *session, uint32 wanted, bool for_writes)
 	if (server == NULL)
 	{
 		mongo_failure_note(session, MONGO_FAULT_CONNECT, &error);
-		session->job.failure.no_primary = mongo_set_has_no_primary(session);
+		mongo_note_set(session);
 	}
 	return server;
 }

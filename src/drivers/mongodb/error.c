@@ -183,6 +183,10 @@ mongo_failure_note(MongoSession *session, MongoFault fault, const bson_error_t *
 		job->transaction->in_transaction;
 	failure->fault = fault;
 	strlcpy(failure->log, mongo_log_last(), sizeof(failure->log));
+	if (session->client != NULL)
+		strlcpy(failure->auth_source,
+				mongoc_uri_get_auth_source(mongoc_client_get_uri(session->client)),
+				sizeof(failure->auth_source));
 	if (error != NULL)
 	{
 		failure->error = *error;
@@ -221,6 +225,30 @@ mongo_detail_network(const MongoFailure *failure, SyError *err)
 		sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->error.message));
 	else if (failure->log[0] != '\0')
 		sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->log));
+}
+
+/* The server answered, but is not of the set that the URI asks for. */
+static void
+mongo_detail_set(const MongoFailure *failure, SyError *err)
+{
+	const char *found = failure->set_found;
+
+	sy_error_detail(err, found[0] ?
+					"The URI asks for replica set \"%s\", but the server that answered is of replica set \"%s\"." :
+					"The URI asks for replica set \"%s\", but the server that answered is of none.",
+					failure->set_wanted, found);
+	sy_error_hint(err, "Correct replicaSet in the server's option \"uri\".");
+}
+
+/* A refused login: where to look. */
+static void
+mongo_hint_login(const MongoFailure *failure, SyError *err)
+{
+	if (failure->auth_source[0] == '\0' || strcmp(failure->auth_source, "$external") == 0)
+		sy_error_hint(err, "Check the user mapping, and authMechanism in the server's option \"uri\".");
+	else
+		sy_error_hint(err, "Check username and password of the user mapping.  The user is looked for in database \"%s\"; if it was created in another one, name that as authSource in the server's option \"uri\".",
+					  failure->auth_source);
 }
 
 /* A deadline of ours struck, or an interrupt. */
@@ -271,6 +299,8 @@ mongo_fill_server(const MongoSession *session, const MongoFailure *failure, SyEr
 				 "could not read from source \"%s\"", source->name);
 	sy_error_detail(err, "The server says: %s (code %d%s%s).", mongo_unpointed(failure->error.message), code,
 					failure->code_name[0] ? ", " : "", failure->code_name);
+	if (sqlstate == ERRCODE_INVALID_PASSWORD)
+		mongo_hint_login(failure, err);
 	if (code == 50)
 		sy_error_hint(err, "The limit is option \"query_timeout\".");
 	if (code == 290 || (code == 251 && failure->in_transaction))
@@ -324,6 +354,7 @@ mongo_fill_network(const MongoSession *session, const MongoFailure *failure, SyE
 						 "could not log in to source \"%s\"", name);
 			if (failure->error.message[0] != '\0')
 				sy_error_detail(err, "The client library says: %s.", mongo_unpointed(failure->error.message));
+			mongo_hint_login(failure, err);
 			break;
 		case MONGO_FAULT_CURSOR_LOST:
 			sy_error_set(err, SY_ERROR_SOURCE, ERRCODE_CONNECTION_FAILURE,
@@ -345,6 +376,8 @@ mongo_fill_network(const MongoSession *session, const MongoFailure *failure, SyE
 						 "could not read from source \"%s\"", name);
 			if (failure->no_primary)
 				sy_error_detail(err, "Members of the replica set answer, but none of them is primary.");
+			else if (failure->other_set)
+				mongo_detail_set(failure, err);
 			else
 				mongo_detail_network(failure, err);
 			err->dismissed = failure->dismissed;

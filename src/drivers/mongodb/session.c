@@ -150,6 +150,32 @@ mongo_session_silent(SySession *base)
 	return session->wire.bytes_in == session->bytes_before;
 }
 
+/* On the coroutine: a server said hello.  Note its set. */
+static void
+mongo_note_hello(const mongoc_apm_server_heartbeat_succeeded_t *event)
+{
+	MongoSession *session = mongoc_apm_server_heartbeat_succeeded_get_context(event);
+	const bson_t *hello = mongoc_apm_server_heartbeat_succeeded_get_reply(event);
+	bson_iter_t iter;
+
+	session->hello_heard = !bson_has_field(hello, "isreplicaset");
+	session->set_found[0] = '\0';
+	if (bson_iter_init_find(&iter, hello, "setName") && BSON_ITER_HOLDS_UTF8(&iter))
+		strlcpy(session->set_found, bson_iter_utf8(&iter, NULL), sizeof(session->set_found));
+}
+
+/* Have the library tell us what servers say of themselves. */
+static void
+mongo_listen(MongoSession *session)
+{
+	mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+
+	session->hello_heard = false;
+	mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, mongo_note_hello);
+	(void) mongoc_client_set_apm_callbacks(session->client, callbacks, session);
+	mongoc_apm_callbacks_destroy(callbacks);
+}
+
 /*
  * Make a client; on the coroutine, as names may be looked up here.  False:
  * "error" is set.
@@ -173,6 +199,7 @@ mongo_client_make(MongoSession *session, bson_error_t *error)
 	mongoc_client_set_stream_initiator(session->client, mongo_stream_initiate, &session->wire);
 	if (mongoc_uri_get_appname(session->uri) == NULL)
 		mongoc_client_set_appname(session->client, "switchyard");
+	mongo_listen(session);
 	return true;
 }
 

@@ -103,10 +103,14 @@ typedef struct MongoFailure
 	bool		dismissed;		/* each server that was tried and did not reply
 								 * closed the new connection without a word, and
 								 * no other one was lost before */
+	bool		other_set;		/* who answered is not of the URI's set */
 	bson_error_t error;
 	char		code_name[64];
 	MongoTrouble trouble;
 	char		log[256];
+	char		auth_source[64];	/* where the server looks for the user; UTF-8 */
+	char		set_wanted[64]; /* other_set: the URI's; UTF-8 */
+	char		set_found[64];	/* other_set: the server's; "": none */
 } MongoFailure;
 
 typedef struct MongoJob MongoJob;
@@ -209,6 +213,9 @@ struct MongoSession
 	bool		proven;			/* a command succeeded over this client */
 	MongoServerFacts facts;
 	bool		takes_no_writes;	/* as hello says */
+	bool		hello_heard;	/* over this client, not of one that waits to be
+								 * taken into a set */
+	char		set_found[64];	/* then: whose set it is of; "": none */
 	MongoWire	wire;
 	MongoJob	job;
 	bool		draining;		/* blocked on a job that another one waits for */
