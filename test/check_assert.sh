@@ -64,6 +64,7 @@ build_postgresql()
 	[ -e "$base/pgsql/built" ] && return
 	fetch_source
 	install_packages make gcc libc6-dev pkg-config perl bzip2 libicu-dev libssl-dev zlib1g-dev valgrind
+	# PostgreSQL makes its headers only if no other make called its make.
 	say "Building PostgreSQL $(sed -n "s/^PACKAGE_VERSION='\(.*\)'/\1/p" "$base/source/configure") with assertions"
 	rm -rf "$base/pgsql"
 	(
@@ -71,7 +72,8 @@ build_postgresql()
 			./configure --prefix="$base/pgsql" --enable-cassert --enable-debug --enable-tap-tests \
 				--without-readline --with-icu --with-openssl \
 				CFLAGS="-O2 -g -fno-omit-frame-pointer" CPPFLAGS="-DUSE_VALGRIND" &&
-			make -s -j2 && make -s install
+			env -u MAKELEVEL -u MAKEFLAGS make -s -j2 &&
+			env -u MAKELEVEL -u MAKEFLAGS make -s install
 	) >"$base/build.log" 2>&1 || {
 		tail -n 30 "$base/build.log" >&2
 		die "could not build PostgreSQL"
