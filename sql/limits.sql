@@ -21,6 +21,7 @@ SELECT o, ARRAY(SELECT id FROM t ORDER BY id LIMIT o OFFSET o - 1) FROM generate
 -- A condition that every value meets still looks at each.
 EXPLAIN (VERBOSE, COSTS OFF) SELECT v FROM t WHERE v COLLATE "C" > ALL ('{}') ORDER BY id LIMIT 1 OFFSET 2;
 SELECT v FROM t WHERE v COLLATE "C" > ALL ('{}') ORDER BY id LIMIT 1 OFFSET 2;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT v FROM t WHERE v <> ALL ('{}') ORDER BY id LIMIT 1 OFFSET 2;
 
 PREPARE p(bigint, bigint) AS SELECT id FROM t ORDER BY id LIMIT $1 OFFSET $2;
 SET plan_cache_mode = force_generic_plan;

@@ -213,8 +213,8 @@ find_column(const SyClassifier *classifier, Node *expr, SyTypeKind *kind)
 
 /*
  * Let the driver decide about a leaf that compares with "value", of kind
- * "kind".  Returns the leaf, or TRUE or FALSE if the value alone decides it,
- * or NULL if it stays local.
+ * "kind".  Returns the leaf, or FALSE if the value alone decides that, or NULL
+ * if it stays local.
  */
 static SyNode *
 decide(const SyClassifier *classifier, SyNode *leaf, Expr *value, SyTypeKind kind,
@@ -239,11 +239,11 @@ decide(const SyClassifier *classifier, SyNode *leaf, Expr *value, SyTypeKind kin
 	probe->values[0].index = 0;
 	normal = sy_normalize(probe, &argument);
 
-	/* A pattern that is an error: the rows must bring it about here. */
-	if (leaf->kind == SY_NODE_LIKE && normal->kind == SY_NODE_TRUE)
+	/* A pattern that is an error, or <> ALL of nothing: the rows are looked at here. */
+	if (normal->kind == SY_NODE_TRUE)
 		return NULL;
 	*ship = sy_ship_tree(table, normal);
-	if (normal->kind == SY_NODE_TRUE || normal->kind == SY_NODE_FALSE)
+	if (normal->kind == SY_NODE_FALSE)
 		return normal;
 	return *ship == SY_SHIP_LOCAL ? NULL : leaf;
 }
