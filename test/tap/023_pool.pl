@@ -88,7 +88,7 @@ foreach my $overflow (0, 4)
 	$locker->query('SELECT pg_advisory_unlock(1)');
 	$clients->{run}->finish;
 	like($clients->{out}, qr{transactions actually processed: $backends/$backends}, 'without an error') or diag($clients->{err});
-	is(value("SELECT sessions FROM switchyard.sources WHERE source = '$name'"), 0, 'no session outlives its backend');
+	is(comes("SELECT sessions FROM switchyard.sources WHERE source = '$name'", 0), 0, 'no session outlives its backend');
 	value("DROP SERVER $name CASCADE");
 }
 $locker->quit;
