@@ -26,7 +26,6 @@
  * without asking; the file would choose how much that is.
  */
 #define CACHE_PRAGMA		"PRAGMA main.cache_size = -2000"	/* kB */
-#define VERSION_PRAGMA		"PRAGMA main.schema_version"
 
 /* Milliseconds between tries to read a locked file; the last one repeats. */
 static const int back_off_ms[] = {1, 2, 5, 10, 25};
@@ -103,6 +102,16 @@ plan_next_try(SqliteSession *session, SyError *err)
 	return SY_BLOCKED;
 }
 
+/* Step the session's holder to its row, which takes the lock. */
+static bool
+step_holder(SqliteSession *session)
+{
+	return (session->holder != NULL ||
+			sqlite3_prepare_v3(session->db, "PRAGMA main.schema_version", -1,
+							   SQLITE_PREPARE_PERSISTENT, &session->holder, NULL) == SQLITE_OK) &&
+		sqlite3_step(session->holder) == SQLITE_ROW;
+}
+
 /*
  * What is done before the first snapshot: learn the file's text encoding, and
  * replace the cache size that it names.  Not within the snapshot, since SQLite
@@ -113,18 +122,16 @@ plan_next_try(SqliteSession *session, SyError *err)
 static bool
 learn_encoding(SqliteSession *session, SyError *err)
 {
-	sqlite3_stmt *version = NULL;
 	sqlite3_stmt *encoding = NULL;
 	const char *name = NULL;
 
 	if (session->encoding_known)
 		return true;
-	if (sqlite3_prepare_v2(session->db, VERSION_PRAGMA, -1, &version, NULL) == SQLITE_OK &&
-		sqlite3_step(version) == SQLITE_ROW)
+	if (step_holder(session))
 	{
-		bool		has_tables = sqlite3_column_int(version, 0) != 0;
+		bool		has_tables = sqlite3_column_int(session->holder, 0) != 0;
 
-		(void) sqlite3_reset(version);
+		(void) sqlite3_reset(session->holder);
 		if (sqlite3_prepare_v2(session->db, "PRAGMA encoding", -1, &encoding, NULL) == SQLITE_OK &&
 			sqlite3_step(encoding) == SQLITE_ROW &&
 			sqlite3_exec(session->db, CACHE_PRAGMA, NULL, NULL, NULL) == SQLITE_OK)
@@ -137,14 +144,14 @@ learn_encoding(SqliteSession *session, SyError *err)
 	}
 	if (name == NULL)
 		sqlite_error_set(session, err);
-	(void) sqlite3_finalize(version);
+	(void) sqlite3_reset(session->holder);
 	(void) sqlite3_finalize(encoding);
 	return name != NULL;
 }
 
 /*
- * Step the session's holder to its row, which takes the lock and tells whether
- * what we know of tables still holds.  False: failed, and nothing is held.
+ * Hold the snapshot, and see whether what we know of tables still holds.
+ * False: failed, and nothing is held.
  */
 static bool
 hold_snapshot(SqliteSession *session, SyError *err)
@@ -153,24 +160,20 @@ hold_snapshot(SqliteSession *session, SyError *err)
 
 	if (!learn_encoding(session, err))
 		return false;
-	if ((session->holder == NULL &&
-		 sqlite3_prepare_v3(session->db, VERSION_PRAGMA, -1, SQLITE_PREPARE_PERSISTENT,
-							&session->holder, NULL) != SQLITE_OK) ||
-		sqlite3_step(session->holder) != SQLITE_ROW)
-		sqlite_error_set(session, err);
-	else
+	if (!step_holder(session))
 	{
-		version = sqlite3_column_int(session->holder, 0);
-		if (version != session->schema_version)
-		{
-			session->tables = NULL;
-			MemoryContextReset(session->tables_cxt);
-			session->schema_version = version;
-		}
-		return true;
+		sqlite_error_set(session, err);
+		(void) sqlite3_reset(session->holder);
+		return false;
 	}
-	(void) sqlite3_reset(session->holder);
-	return false;
+	version = sqlite3_column_int(session->holder, 0);
+	if (version != session->schema_version)
+	{
+		session->tables = NULL;
+		MemoryContextReset(session->tables_cxt);
+		session->schema_version = version;
+	}
+	return true;
 }
 
 /*
