@@ -169,7 +169,7 @@ class Case:
 
         def between(number):
             if source.startswith("f."):
-                session.execute("ALTER FOREIGN TABLE %s OPTIONS (%s)" % (source, ("ADD fetch_size '3'", "SET fetch_size '50'", "DROP fetch_size")[number % 3]))
+                session.execute("ALTER FOREIGN TABLE %s OPTIONS (%s)" % (source, ("ADD fetch_size '17'", "SET fetch_size '50'", "DROP fetch_size")[number % 3]))
             session.set("switchyard.enable_pushdown", pushdown if number % 2 else "off")
         outcomes = self.run_prepared(session, source, between)
         if source.startswith("f.") and len(outcomes) == len(self.rounds) and len(outcomes) % 3 != 0:
