@@ -56,6 +56,9 @@ MORE = {
     "text[]": ["{}", "{a}", "{a,b}", "{NULL}"],
 }
 
+# Values that some other types of their family do not have.
+FAR = ("4714-11-24 BC", "5874897-12-31", "4714-11-24 00:00 BC", "294276-12-31 23:59:59.999999", "294276-12-31 23:59:59.999999+00", "1e310")
+
 PATTERNS = ["", "%", "_", "a%", "%a", "%a%", "a_", "_b", "a%c", "%b%c", "a%b%", "\\%%", "%\\_%", "\\\\%", "%\\\\", "%*%", "%?%", "[%", "%[a]%",
             "%]%", "$%", "%$%", "^%", "%.%", "_.%", "%|%", "(%", "%'%", "%\"%", "\u00e4%", "%\u00e4", "_\u0301", "%\u65e5%", "x%x%x", "A%", "%B",
             "% ", " %", "__", "____%", "%%", "%%a%%", "\\a%", "%\n%", "%\t_", "\U0001f600", "_%_", "a", "ab", "zebra", "%c%", "%ab%ab%c", "a  ",
@@ -329,7 +332,12 @@ class Generator:
         null = 0.1 if self.dice.random() < 0.25 else 0
         word = self.dice.choice(["IN", "IN", "NOT IN"])
         template = "t.%s%s %s (%s)" % (column.name, self.collate(column), word, ", ".join("{%d}" % i for i in range(count)))
-        return Leaf("in", template, [column.name], lambda dice: [self.value(type_, column, null) for _ in range(count)], column)
+
+        def draw(dice):
+            values = [self.value(type_, column, null) for _ in range(count)]
+            # PostgreSQL casts these to the column's type, which may be an error: raised before the scan, even if no row comes so far.
+            return [Value(type_, None) if type_ != column.base and value.text in FAR else value for value in values]
+        return Leaf("in", template, [column.name], draw, column)
 
     def any_array(self, column):
         """column op ANY (array), column op ALL (array)"""
