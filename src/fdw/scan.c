@@ -141,6 +141,26 @@ prepare_targets(SyScanState *state)
 	memset(state->nulls, true, state->nslots * sizeof(bool));
 }
 
+/*
+ * Is this scan, run once, all that the statement does?  Then nobody else needs
+ * the state of the source that it saw, not even a function beside it.
+ */
+static bool
+is_alone(ForeignScanState *node)
+{
+	const PlannedStmt *statement = node->ss.ps.state->es_plannedstmt;
+	const Plan *plan = node->ss.ps.plan;
+	ListCell   *lc;
+
+	if (statement->commandType != CMD_SELECT || statement->planTree != plan ||
+		statement->subplans != NIL || statement->rowMarks != NIL || plan->qual != NIL)
+		return false;
+	foreach(lc, plan->targetlist)
+		if (!IsA(lfirst_node(TargetEntry, lc)->expr, Var))
+			return false;
+	return true;
+}
+
 /* Make a scan ready to run, or to be explained; contacts nothing. */
 void
 syBeginForeignScan(ForeignScanState *node, int eflags)
@@ -157,6 +177,7 @@ syBeginForeignScan(ForeignScanState *node, int eflags)
 	state->query.guard = state->plan->guard;
 	state->query.norders = state->plan->norders;
 	state->query.orders = state->plan->orders;
+	state->query.alone = is_alone(node);
 	state->start_cxt = AllocSetContextCreate(parent, "switchyard scan start",
 											 ALLOCSET_SMALL_SIZES);
 	state->row_cxt = AllocSetContextCreate(parent, "switchyard row", ALLOCSET_DEFAULT_SIZES);

@@ -139,6 +139,8 @@ struct SyQuery
 	SyOrder    *orders;
 	SyBound		limit;
 	SyBound		offset;
+	bool		alone;			/* the statement reads nothing else and starts
+								 * this once */
 	int			sample_rows;	/* ANALYZE, SY_CAP_SAMPLE: about so many rows at
 								 * random; 0: all */
 };

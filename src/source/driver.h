@@ -39,7 +39,7 @@
 #include "base/wait.h"
 
 /* Changes whenever a struct of this file changes its layout. */
-#define SY_DRIVER_ABI	5
+#define SY_DRIVER_ABI	6
 
 typedef struct SyDriver SyDriver;
 typedef struct SyQuery SyQuery; /* pushdown/query.h */

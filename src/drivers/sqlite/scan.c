@@ -98,7 +98,7 @@ sqlite_scan_start(SyScan *base, SyError *err)
 	if (scan->statement != NULL)
 		(void) sqlite3_reset(scan->statement->stmt);
 	session->waiting = false;
-	scan->done = false;
+	scan->done = scan->again = false;
 	scan->row = 0;
 	scan->timed = base->timing || session->base.source->query_timeout_ms > 0;
 	scan->worked_us = 0;
@@ -112,7 +112,8 @@ sqlite_scan_start_more(SyScan *base, SyError *err)
 {
 	SqliteScan *scan = (SqliteScan *) base;
 	SqliteSession *session = (SqliteSession *) base->session;
-	SyProgress	progress = sqlite_session_snapshot(session, err);
+	SyProgress	progress = base->query->alone ? sqlite_session_deferred_snapshot(session, err) :
+		sqlite_session_snapshot(session, err);
 	MemoryContext old;
 	bool		ok;
 
@@ -135,6 +136,12 @@ sqlite_scan_start_more(SyScan *base, SyError *err)
 		ok = false;
 	}
 	MemoryContextSwitchTo(old);
+	if (!ok && session->deferred)
+	{
+		sqlite_session_lose_snapshot(session);
+		sy_error_clear(err);
+		return sqlite_scan_start_more(base, err);
+	}
 	return ok ? SY_DONE : SY_FAILED;
 }
 
@@ -214,6 +221,32 @@ timed_step(SqliteScan *scan)
 	return rc;
 }
 
+/* One step of the running statement. */
+static inline int
+step(SqliteScan *scan)
+{
+	SqliteSession *session = (SqliteSession *) scan->base.session;
+
+	session->running = scan;
+	return unlikely(scan->timed) ? timed_step(scan) :
+		sqlite_statement_step(session, scan->statement->stmt);
+}
+
+/* Deliver the row at which the statement stands. */
+static inline SyProgress
+deliver(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
+{
+	scan->base.stats.rows++;
+	scan->row++;
+	if (unlikely(scan->base.query->count))
+	{
+		values[0] = Int64GetDatum(sqlite3_column_int64(scan->statement->stmt, 0));
+		nulls[0] = false;
+		return SY_ROW;
+	}
+	return read_row(scan, values, nulls, err) ? SY_ROW : SY_FAILED;
+}
+
 /* No more rows: give the statement's locks back now, not at the close. */
 static SyProgress
 finish(SqliteScan *scan, SyError *err)
@@ -225,6 +258,52 @@ finish(SqliteScan *scan, SyError *err)
 	return sqlite_file_unchanged(session, err) ? SY_DONE : SY_FAILED;
 }
 
+/* The statement failed, or was made to stop. */
+static SyProgress
+fail(SqliteScan *scan, SyError *err)
+{
+	SqliteSession *session = (SqliteSession *) scan->base.session;
+
+	sqlite_error_set(session, err);
+	scan->done = true;
+	(void) sqlite3_reset(scan->statement->stmt);
+	sqlite_session_rethrow(session);
+	return SY_FAILED;
+}
+
+/*
+ * The first row of a scan whose snapshot may be without a lock.  It is
+ * delivered if it is the only one, or if a lock was needed meanwhile, and
+ * taken.  If not, all begins again with a lock.
+ */
+static SyProgress
+first_deferred(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
+{
+	SqliteSession *session = (SqliteSession *) scan->base.session;
+	int			rc = step(scan);
+
+	if (rc == SQLITE_DONE)
+		return finish(scan, err);
+	if (rc == SQLITE_ROW && deliver(scan, values, nulls, err) == SY_FAILED)
+		return SY_FAILED;
+	if (rc == SQLITE_ROW && !sqlite_deferred_now(session->database))
+	{
+		session->deferred = false;
+		return SY_ROW;
+	}
+	if (rc == SQLITE_ROW && (rc = step(scan)) == SQLITE_DONE)
+		return finish(scan, err) == SY_DONE ? SY_ROW : SY_FAILED;
+	if (session->caught != NULL || sqlite_session_must_stop(session))
+		return fail(scan, err);
+
+	(void) sqlite3_reset(scan->statement->stmt);
+	sqlite_session_lose_snapshot(session);
+	scan->base.stats.rows -= scan->row;
+	scan->row = 0;
+	scan->again = true;
+	return sqlite_scan_next(&scan->base, values, nulls, err);
+}
+
 /*
  * Deliver the next row.
  */
@@ -233,33 +312,25 @@ sqlite_scan_next(SyScan *base, Datum *values, bool *nulls, SyError *err)
 {
 	SqliteScan *scan = (SqliteScan *) base;
 	SqliteSession *session = (SqliteSession *) base->session;
+	SyProgress	progress;
 	int			rc;
 
 	if (unlikely(scan->empty || scan->done))
 		return SY_DONE;
-	session->running = scan;
-	rc = unlikely(scan->timed) ? timed_step(scan) :
-		sqlite_statement_step(session, scan->statement->stmt);
-	if (likely(rc == SQLITE_ROW))
+	if (unlikely(scan->again))
 	{
-		base->stats.rows++;
-		scan->row++;
-		if (unlikely(base->query->count))
-		{
-			values[0] = Int64GetDatum(sqlite3_column_int64(scan->statement->stmt, 0));
-			nulls[0] = false;
-			return SY_ROW;
-		}
-		return read_row(scan, values, nulls, err) ? SY_ROW : SY_FAILED;
+		progress = sqlite_scan_start_more(base, err);
+		if (progress != SY_DONE)
+			return progress;
+		scan->again = false;
 	}
-	if (rc == SQLITE_DONE)
-		return finish(scan, err);
+	if (unlikely(session->deferred))
+		return first_deferred(scan, values, nulls, err);
 
-	sqlite_error_set(session, err);
-	scan->done = true;
-	(void) sqlite3_reset(scan->statement->stmt);
-	sqlite_session_rethrow(session);
-	return SY_FAILED;
+	rc = step(scan);
+	if (likely(rc == SQLITE_ROW))
+		return deliver(scan, values, nulls, err);
+	return rc == SQLITE_DONE ? finish(scan, err) : fail(scan, err);
 }
 
 /* Give the statement back to the session. */

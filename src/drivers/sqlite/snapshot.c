@@ -10,6 +10,11 @@
  * A locked file never makes us sleep within SQLite: the try is given up, the
  * caller waits where interrupts are served, and tries again.
  *
+ * A function that looks up row after row would spend most of its time on
+ * locks.  So a snapshot for one start of one scan may be taken without one,
+ * see deferred.c, from the second such statement of a client's command on: the
+ * first one has waited for whoever held the file locked.
+ *
  * IDENTIFICATION
  *	  src/drivers/sqlite/snapshot.c
  *
@@ -17,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/memutils.h"
 
 #include "sqlite.h"
@@ -30,10 +36,14 @@
 /* Milliseconds between tries to read a locked file; the last one repeats. */
 static const int back_off_ms[] = {1, 2, 5, 10, 25};
 
+/* So often is a journal looked at again that a dead program may have left. */
+#define MAX_SUSPICIONS		6
+
 /* Reads that follow belong together; nothing is touched yet. */
 void
 sqlite_session_begin(SySession *base, SyIsolation isolation)
 {
+	((SqliteSession *) base)->isolation = isolation;
 	sqlite_session_abandon(base);
 }
 
@@ -46,7 +56,7 @@ sqlite_session_end(SySession *base)
 	sqlite_session_abandon(base);
 	if (session->in_transaction)
 		(void) sqlite3_reset(session->holder);
-	session->in_transaction = false;
+	session->in_transaction = session->deferred = false;
 }
 
 /* Give up waiting for a snapshot. */
@@ -84,7 +94,7 @@ plan_next_try(SqliteSession *session, SyError *err)
 	if (!session->waiting)
 	{
 		session->waiting = true;
-		session->tries = pause = 0;
+		session->tries = session->suspicions = pause = 0;
 		session->give_up_at = now + (int64) session->busy_timeout_ms * 1000;
 	}
 	if (now >= session->give_up_at)
@@ -177,6 +187,20 @@ hold_snapshot(SqliteSession *session, SyError *err)
 }
 
 /*
+ * May a program that writes look as if it had died?  SQLite asks whether the
+ * journal is there, whether its writer has the lock, and what is in it, one
+ * after the other; a commit in between makes a journal look abandoned.  Who
+ * may write the file makes sure by the writer's lock.  A reader cannot, and
+ * must ask again.  (pager.c of SQLite, hasHotJournal().)
+ */
+static bool
+may_be_alive(SqliteSession *session)
+{
+	return sqlite3_extended_errcode(session->db) == SQLITE_READONLY_ROLLBACK &&
+		(!session->waiting || session->suspicions < MAX_SUSPICIONS);
+}
+
+/*
  * Take the snapshot if there is none yet.  SY_BLOCKED: the file is locked,
  * call again after the wait.
  */
@@ -189,14 +213,59 @@ sqlite_session_snapshot(SqliteSession *session, SyError *err)
 	{
 		session->in_transaction = true;
 		session->waiting = false;
+		session->deferred = sqlite_deferred_now(session->database);
+		if (!session->deferred)
+			session->locked_at = GetCurrentStatementStartTimestamp();
 		return SY_DONE;
+	}
+	if (err->sqlstate == ERRCODE_READ_ONLY_SQL_TRANSACTION && may_be_alive(session))
+	{
+		SyProgress	progress = plan_next_try(session, err);
+
+		session->suspicions++;
+		return progress;
 	}
 	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 		return plan_next_try(session, err);
+	session->waiting = false;
 	return SY_FAILED;
 }
 
-/* The same, waiting.  False: failed.  May throw. */
+/*
+ * The same for one start of a scan that can begin again: "deferred" is set if
+ * the lock may have been put off.
+ */
+SyProgress
+sqlite_session_deferred_snapshot(SqliteSession *session, SyError *err)
+{
+	SyProgress	progress;
+
+	if (session->isolation != SY_READ_COMMITTED || session->foreign || session->in_transaction ||
+		session->locked_at != GetCurrentStatementStartTimestamp())
+		return sqlite_session_snapshot(session, err);
+	sqlite_deferred_allow(session->database, true);
+	progress = sqlite_session_snapshot(session, err);
+	sqlite_deferred_allow(session->database, false);
+	if (progress == SY_DONE)
+		return SY_DONE;
+	session->waiting = false;
+	session->locked_at = 0;
+	sy_error_clear(err);
+	return sqlite_session_snapshot(session, err);
+}
+
+/*
+ * A snapshot without a lock did not last.  The next one will have a lock.
+ */
+void
+sqlite_session_lose_snapshot(SqliteSession *session)
+{
+	(void) sqlite3_reset(session->holder);
+	session->in_transaction = session->deferred = false;
+	session->locked_at = 0;
+}
+
+/* Take the snapshot, waiting for it.  False: failed.  May throw. */
 bool
 sqlite_session_wait_snapshot(SqliteSession *session, SyError *err)
 {

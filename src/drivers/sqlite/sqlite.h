@@ -17,6 +17,7 @@
 
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
+#include "datatype/timestamp.h"
 
 #include "pushdown/query.h"
 #include "source/driver.h"
@@ -97,6 +98,7 @@ typedef struct SqliteSession
 {
 	SySession	base;
 	sqlite3    *db;
+	struct DatabaseFile *database;	/* its file, see deferred.c */
 	SqliteFile	file;
 	char	   *directories;	/* switchyard.sqlite_directories then */
 	bool		immutable;
@@ -110,10 +112,14 @@ typedef struct SqliteSession
 	int			max_variables;
 
 	/* The present snapshot. */
+	SyIsolation isolation;
 	bool		in_transaction;
+	bool		deferred;		/* perhaps without a lock: see snapshot.c */
+	TimestampTz locked_at;		/* client command that took a lock last */
 	sqlite3_stmt *holder;		/* stands at its row meanwhile; NULL: never yet */
 	bool		waiting;		/* a try to take one found the file locked */
 	int			tries;
+	int			suspicions;		/* tries that found a journal left behind */
 	SyDeadline	give_up_at;		/* busy_timeout */
 	SyDeadline	try_again_at;
 	int			schema_version;
@@ -237,6 +243,7 @@ typedef struct SqliteScan
 	bool		timed;			/* look at the clock before and after a step */
 	bool		empty;			/* no row can come: not even started */
 	bool		done;
+	bool		again;			/* the snapshot was lost: start again */
 	int64		worked_us;		/* of query_timeout */
 } SqliteScan;
 
@@ -260,6 +267,8 @@ extern void sqlite_session_abandon(SySession *base);
 extern void sqlite_session_begin(SySession *base, SyIsolation isolation);
 extern void sqlite_session_end(SySession *base);
 extern SyProgress sqlite_session_snapshot(SqliteSession *session, SyError *err);
+extern SyProgress sqlite_session_deferred_snapshot(SqliteSession *session, SyError *err);
+extern void sqlite_session_lose_snapshot(SqliteSession *session);
 extern bool sqlite_session_wait_snapshot(SqliteSession *session, SyError *err);
 
 /* session.c */
@@ -268,6 +277,7 @@ extern SySession *sqlite_session_create(const SySource *source, MemoryContext cx
 extern void sqlite_session_close(SySession *base);
 extern bool sqlite_session_usable(SySession *base);
 extern void sqlite_session_rethrow(SqliteSession *session);
+extern bool sqlite_session_must_stop(SqliteSession *session);
 extern bool sqlite_session_stops(void);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,
 											 int length, SyError *err);
@@ -285,6 +295,14 @@ sqlite_statement_step(SqliteSession *session, sqlite3_stmt *stmt)
 	sqlite_at_work = NULL;
 	return rc;
 }
+
+/* deferred.c */
+extern int	sqlite_deferred_size(sqlite3_vfs *vfs);
+extern int	sqlite_deferred_open(const char *name, sqlite3_file *file, int flags, int *flags_out);
+extern int	sqlite_deferred_access(const char *name, int flags, int *result);
+extern struct DatabaseFile *sqlite_deferred_database(sqlite3 *connection);
+extern void sqlite_deferred_allow(struct DatabaseFile *db, bool allow);
+extern bool sqlite_deferred_now(const struct DatabaseFile *db);
 
 /* vfs.c */
 extern bool sqlite_vfs_register(void);

@@ -10,11 +10,12 @@
  * The progress handler is not asked meanwhile.
  *
  * So sessions use a VFS of our own, which is the default one but for
- * temporary files.  These are asked at each block whether the work shall
- * stop, which then ends like by the progress handler, with SQLITE_INTERRUPT:
- * that leaves the transaction of a reader alone, as an I/O error would not.
- * What would be closed while the work shall stop is kept, and closed by
- * sqlite_vfs_close_kept() when the client has been told.
+ * temporary files, and for databases, see deferred.c.  Temporary files are
+ * asked at each block whether the work shall stop, which then ends like by the
+ * progress handler, with SQLITE_INTERRUPT: that leaves the transaction of a
+ * reader alone, as an I/O error would not.  What would be closed while the
+ * work shall stop is kept, and closed by sqlite_vfs_close_kept() when the
+ * client has been told.
  *
  * IDENTIFICATION
  *	  src/drivers/sqlite/vfs.c
@@ -227,13 +228,15 @@ sqlite_vfs_close_kept(void)
  * The VFS
  */
 
-/* Open a file; any but a temporary one becomes wholly the parent's. */
+/* Open a file; logs and journals become wholly the parent's. */
 static int
 open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
 	KeptFile   *real;
 	int			rc;
 
+	if (flags & SQLITE_OPEN_MAIN_DB)
+		return sqlite_deferred_open(name, file, flags, flags_out);
 	if (!(flags & TEMPORARY))
 		return parent->xOpen(parent, name, file, flags, flags_out);
 	file->pMethods = NULL;
@@ -263,7 +266,7 @@ delete_file(sqlite3_vfs *vfs, const char *name, int sync_directory)
 static int
 access_file(sqlite3_vfs *vfs, const char *name, int flags, int *result)
 {
-	return parent->xAccess(parent, name, flags, result);
+	return sqlite_deferred_access(name, flags, result);
 }
 
 static int
@@ -327,7 +330,7 @@ sqlite_vfs_register(void)
 	if (parent == NULL)
 		return false;
 	our_vfs.iVersion = Min(parent->iVersion, 2);
-	our_vfs.szOsFile = Max(parent->szOsFile, (int) sizeof(TemporaryFile));
+	our_vfs.szOsFile = Max(sqlite_deferred_size(parent), (int) sizeof(TemporaryFile));
 	our_vfs.mxPathname = parent->mxPathname;
 	return sqlite3_vfs_register(&our_vfs, 0) == SQLITE_OK;
 }
