@@ -4,10 +4,10 @@ import os
 import psycopg2
 import psycopg2.extensions
 
-from queries import PLAIN
+from queries import PLAIN, quote
 
 MODES = ("constants", "prepared", "generic", "lateral", "exists", "subselects", "cursor", "parallel", "repeatable", "altered", "joined", "locked",
-         "barrier", "inherited", "policy", "merged", "written")
+         "barrier", "inherited", "policy", "merged", "written", "looped")
 ROUNDS = {"prepared": 7, "generic": 2, "lateral": 3, "exists": 3, "altered": 4}
 MAY_STOP = ("exists", "locked", "joined", "barrier", "lateral", "policy", "merged", "written")     # some before the row that raises
 UNORDERED = ("lateral", "exists", "joined", "locked", "merged", "written")
@@ -284,6 +284,10 @@ class Case:
         outcomes = self.run_constants(session, source[:source.rindex("_")] + "_root")
         session.execute("RESET ROLE")
         return outcomes
+
+    def run_looped(self, session, source):
+        """Again and again within one command."""
+        return [session.outcome("SELECT l.looped(%s)" % quote(self.sql(source)))]
 
     def run_subselects(self, session, source):
         """Values are results of sub-selects."""

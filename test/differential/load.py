@@ -284,6 +284,8 @@ class Sources:
         cursor.execute("CREATE SCHEMA l")
         cursor.execute("CREATE COLLATION l.blind (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false)")
         cursor.execute("CREATE TABLE l.scratch AS SELECT i::int8 AS id, 0 AS n FROM generate_series(1, %d) i" % ROWS)
+        cursor.execute("CREATE FUNCTION l.looped(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN "
+                       "FOR i IN 1 .. 3 LOOP FOR r IN EXECUTE query LOOP RETURN NEXT r::text; END LOOP; END LOOP; END $$")
         if "sqlite" in self.tables:
             for name, path in (("sqlite", self.file), ("sqlite16", self.file16)):
                 cursor.execute("CREATE SERVER %s FOREIGN DATA WRAPPER switchyard_sqlite OPTIONS (path '%s')" % (name, path))
