@@ -31,7 +31,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node sqlite_file sqlite_eval sqlite_server_sql background interrupt
-  error_of time_of promised_ms python $PYTHON);
+  error_of timed time_of promised_ms python $PYTHON);
 
 our $PYTHON = '/usr/bin/python3';
 our $TEST_DIR = __FILE__;
@@ -146,6 +146,24 @@ sub error_of
 	  $node->psql('postgres', $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ], %options);
 
 	return $err;
+}
+
+# Run one statement in a psql of its own; returns (milliseconds that it took,
+# its output, its error text with the SQLSTATE).  The time is taken within the
+# session: the end of a psql can be seen half a second late, since IPC::Run
+# looks at longer and longer intervals for the end of a program that has closed
+# its output.
+sub timed
+{
+	my ($node, $sql) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres',
+		"SELECT clock_timestamp() AS began \\gset\n$sql;\n"
+		  . "SELECT extract(epoch FROM clock_timestamp() - :'began') * 1000",
+		on_error_stop => 0, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	my ($rows, $ms) = $out =~ /^(.*?)\n?([-.\d]+)$/s
+	  or die "no time of $sql: $out$err";
+
+	return ($ms, $rows, $err);
 }
 
 # Milliseconds that a piece of code takes.

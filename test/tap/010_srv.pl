@@ -94,8 +94,7 @@ sub refused
 {
 	my ($what, $host, $reason, $ms) = @_;
 	my $name = table_at("mongodb+srv://$host/?tls=false");
-	my $error;
-	my $took = time_of(sub { $error = error_of($node, "SELECT count(*) FROM $name"); });
+	my ($took, undef, $error) = timed($node, "SELECT count(*) FROM $name");
 
 	like($error, qr/ERROR:  08001: could not connect to source "$name"/, "$what: 08001");
 	like($error, qr/DETAIL:  .*(?:$reason)/, "$what: says why");

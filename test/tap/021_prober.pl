@@ -162,8 +162,7 @@ foreach my $round (1 .. 3)
 		'ALTER DATABASE three SET TABLESPACE pg_default', 'DROP DATABASE two', 'DROP DATABASE four',
 		'ALTER DATABASE three RENAME TO one')
 	{
-		my $err;
-		my $took = time_of(sub { $err = error_of($node, $command); });
+		my ($took, undef, $err) = timed($node, $command);
 
 		is($err, '', "round $round: $command");
 		$longest = $took if $took > $longest;

@@ -141,8 +141,7 @@ is(value("SELECT count(*) FROM switchyard.connections WHERE pid = $pid"), '0', '
 
 is(value(q{SELECT ok, status, remote_database, size_bytes >= 0 FROM switchyard.probe('hot')}), 't|ok|test|t', 'a source with a login is probed with it');
 $proxy->command('stall');
-my $rows;
-my $ms = time_of(sub { $rows = value(q{SELECT string_agg(source || ' ' || ok || ' ' || coalesce(sqlstate, '-'), ', ' ORDER BY source) FROM switchyard.probe() WHERE source <> 'srv'}) });
+my ($ms, $rows) = timed($node, q{SELECT string_agg(source || ' ' || ok || ' ' || coalesce(sqlstate, '-'), ', ' ORDER BY source) FROM switchyard.probe() WHERE source <> 'srv'});
 is($rows, 'file true -, gone true -, hot false 08001', 'a source that hangs fails, the others are probed');
 cmp_ok($ms, '>', 1900, 'after probe_timeout');
 cmp_ok($ms, '<', 2000 + promised_ms(1000), 'and not much later');
