@@ -408,9 +408,9 @@ find_by_server(const SySource *source, const void *statement)
 
 /*
  * A cached session that may serve, by key: another server may name the same
- * file, another user have the same mapping.  An idle one that was opened for another server is closed, so that
- * the options of this one count.  "nbusy" counts those that cannot serve,
- * "oldest" is the least recently used of them.
+ * file, another user have the same mapping.  An idle one that was opened for
+ * another server is closed, so that the options of this one count.  "nbusy"
+ * counts those that cannot serve, "oldest" is the least recently used of them.
  */
 static SyConn *
 find_by_key(const SySource *source, const SySessionKey *key, const void *statement,
