@@ -513,7 +513,7 @@ sqlite_compile_leaf(SqliteText *text, const SyNode *leaf)
 	if (!text->query->guard)
 	{
 		bool		compound = leaf->kind == SY_NODE_IN || leaf->kind == SY_NODE_COMPARE;
-		bool		parens = compound && (leaf->column->kind == SY_TYPE_NUMERIC ||
+		bool		parens = compound && (text->utf16 || leaf->column->kind == SY_TYPE_NUMERIC ||
 										  sqlite_storage(leaf->column) == SQLITE_STORAGE_ISO);
 
 		if (parens)
