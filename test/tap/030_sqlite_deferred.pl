@@ -137,15 +137,20 @@ sub held
 		qq{!rm $folder/held; sleep 0.1});
 }
 
-# What play() returns, or the error.
-sub play
+# What play() returns, or the error; the first one is sent before it.
+sub play_after
 {
-	my (@steps) = @_;
+	my ($first, @steps) = @_;
 	my ($rc, $out, $err) = $node->psql('postgres',
-		'SELECT play(' . join(', ', map { "\$step\$$_\$step\$" } @steps) . ')',
+		"$first; SELECT play(" . join(', ', map { "\$step\$$_\$step\$" } @steps) . ')',
 		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 
 	return $rc == 0 ? $out : $err;
+}
+
+sub play
+{
+	return play_after('', @_);
 }
 
 my $file = source('one');
@@ -200,11 +205,25 @@ my $left = play($look);
 like($left, qr/ERROR:  \w{5}: .*"two"/, 'which is for its owner to roll back');
 is(play(outside($other, 'SELECT 1 FROM t'), $look, $look), '0 0', 'and then the row is what it was');
 
-# A bad value and a cancel are the statement's.
+# A bad value, a cancel and query_timeout are the statement's.
 my $bad = source('bad');
 $node->safe_psql('postgres', 'ALTER FOREIGN TABLE bad ALTER COLUMN v TYPE bigint');
 like(play('SELECT n FROM bad WHERE id = 1', 'SELECT n FROM bad WHERE id = 2', 'SELECT v FROM bad WHERE id = 1'), qr/ERROR:  \w{5}: .*column "v"/s,
 	'a bad value is its error');
+my $long = source('long');
+$node->safe_psql('postgres', sqlite_server_sql('short', $long, query_timeout => '200ms', busy_timeout => '300ms') . q{
+	CREATE FOREIGN TABLE busy (n bigint) SERVER long;
+	CREATE FOREIGN TABLE endless (n bigint) SERVER short});
+my $busy = 'SELECT 1 AS n UNION ALL SELECT instr(zeroblob(60000000), x\'0001\')';
+my $endless = 'WITH RECURSIVE i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i) SELECT i AS n FROM i WHERE i < 0';
+is(play(outside($long, "CREATE VIEW busy AS $busy; CREATE VIEW endless AS $endless")), '', 'views that take long');
+like(play_after(q{SET statement_timeout = '150ms'}, ('SELECT n FROM long WHERE id = 1') x 2, 'SELECT n FROM busy'),
+	qr/ERROR:  57014: .*statement timeout/, 'a cancel is one, also where SQLite has not heard of it');
+($hold, $release) = held($long, 'BEGIN EXCLUSIVE');
+$node->safe_psql('postgres', q{CREATE FOREIGN TABLE brief (id bigint, n bigint) SERVER short OPTIONS ("table" 't')});
+like(play(('SELECT n FROM brief WHERE id = 1') x 2, $hold, 'SELECT n FROM endless'),
+	qr/ERROR:  57014: .*query_timeout/, 'query_timeout ends a look without a lock, too');
+is(play($release), '', 'and its owner ends');
 
 # Others commit without a pause: no look-up may see half of a transaction, or
 # an older one than the statement before it.

@@ -56,6 +56,7 @@ typedef struct DatabaseFile
 	bool		allowed;		/* may the next lock of a reader be put off? */
 	bool		deferred;		/* SQLite believes that it has that lock */
 	bool		told;			/* and was told that "state" is the header's */
+	bool		lost;			/* taking it after all has failed: nothing is read */
 	int			in_vain;		/* locks that were put off, but taken after all */
 	int			take;			/* so many are not put off now */
 
@@ -83,7 +84,7 @@ exists(const char *name)
 
 /* Take the lock that was put off, and see whether what SQLite was told holds. */
 static int
-settle(DatabaseFile *db)
+take_lock(DatabaseFile *db)
 {
 	unsigned char state[STATE_SIZE];
 	int			rc = db->real.pMethods->xLock(&db->real, SQLITE_LOCK_SHARED);
@@ -102,6 +103,19 @@ settle(DatabaseFile *db)
 		exists(db->journal) || exists(db->wal))
 		return SQLITE_BUSY_SNAPSHOT;
 	return SQLITE_OK;
+}
+
+/*
+ * The same, so that it fails for good: SQLite does not mind some errors, and
+ * would mix pages of two states.
+ */
+static int
+settle(DatabaseFile *db)
+{
+	int			rc = db->lost ? SQLITE_BUSY_SNAPSHOT : take_lock(db);
+
+	db->lost = rc != SQLITE_OK;
+	return rc;
 }
 
 /*
@@ -130,6 +144,8 @@ read_database(sqlite3_file *file, void *to, int length, sqlite3_int64 offset)
 	DatabaseFile *db = (DatabaseFile *) file;
 	int			rc;
 
+	if (unlikely(db->lost))
+		return SQLITE_BUSY_SNAPSHOT;
 	if (db->deferred && offset == STATE_OFFSET && length == STATE_SIZE)
 		rc = read_state(db, to);
 	else if (db->deferred && (rc = settle(db)) != SQLITE_OK)
@@ -221,6 +237,7 @@ lock_database(sqlite3_file *file, int level)
 	}
 	else if (db->level == SQLITE_LOCK_NONE && level == SQLITE_LOCK_SHARED)
 	{
+		db->lost = false;
 		if (may_defer(db))
 		{
 			db->deferred = true;
@@ -245,6 +262,8 @@ unlock_database(sqlite3_file *file, int level)
 	DatabaseFile *db = (DatabaseFile *) file;
 	int			rc;
 
+	if (level < SQLITE_LOCK_SHARED)
+		db->lost = false;
 	if (db->deferred)
 	{
 		if (level < SQLITE_LOCK_SHARED)
@@ -479,4 +498,15 @@ bool
 sqlite_deferred_now(const struct DatabaseFile *db)
 {
 	return db != NULL && db->deferred;
+}
+
+/*
+ * Was something asked for in the present transaction that could not be read,
+ * since the lock could not be taken after all, or the file has changed?  Then
+ * what SQLite says is not to be believed.
+ */
+bool
+sqlite_deferred_lost(const struct DatabaseFile *db)
+{
+	return db != NULL && db->lost;
 }

@@ -271,6 +271,18 @@ fail(SqliteScan *scan, SyError *err)
 	return SY_FAILED;
 }
 
+/* Give up a snapshot without a lock, and all that was read in it. */
+static SyProgress
+begin_again(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
+{
+	(void) sqlite3_reset(scan->statement->stmt);
+	sqlite_session_lose_snapshot((SqliteSession *) scan->base.session);
+	scan->base.stats.rows -= scan->row;
+	scan->row = 0;
+	scan->again = true;
+	return sqlite_scan_next(&scan->base, values, nulls, err);
+}
+
 /*
  * The first row of a scan whose snapshot may be without a lock.  It is
  * delivered if it is the only one, or if a lock was needed meanwhile, and
@@ -281,27 +293,26 @@ first_deferred(SqliteScan *scan, Datum *values, bool *nulls, SyError *err)
 {
 	SqliteSession *session = (SqliteSession *) scan->base.session;
 	int			rc = step(scan);
+	bool		found = rc == SQLITE_ROW && !sqlite_deferred_lost(session->database);
 
-	if (rc == SQLITE_DONE)
-		return finish(scan, err);
-	if (rc == SQLITE_ROW && deliver(scan, values, nulls, err) == SY_FAILED)
-		return SY_FAILED;
-	if (rc == SQLITE_ROW && !sqlite_deferred_now(session->database))
+	if (found)
 	{
-		session->deferred = false;
-		return SY_ROW;
+		if (deliver(scan, values, nulls, err) == SY_FAILED)
+			return SY_FAILED;
+		if (!sqlite_deferred_now(session->database))
+		{
+			session->deferred = false;
+			return SY_ROW;
+		}
+		rc = step(scan);
 	}
-	if (rc == SQLITE_ROW && (rc = step(scan)) == SQLITE_DONE)
-		return finish(scan, err) == SY_DONE ? SY_ROW : SY_FAILED;
-	if (session->caught != NULL || sqlite_session_must_stop(session))
+	if (session->caught == NULL && (rc == SQLITE_ROW || sqlite_deferred_lost(session->database)))
+		return begin_again(scan, values, nulls, err);
+	if (rc != SQLITE_DONE)
 		return fail(scan, err);
-
-	(void) sqlite3_reset(scan->statement->stmt);
-	sqlite_session_lose_snapshot(session);
-	scan->base.stats.rows -= scan->row;
-	scan->row = 0;
-	scan->again = true;
-	return sqlite_scan_next(&scan->base, values, nulls, err);
+	if (finish(scan, err) == SY_FAILED)
+		return SY_FAILED;
+	return found ? SY_ROW : SY_DONE;
 }
 
 /*

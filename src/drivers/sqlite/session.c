@@ -111,8 +111,8 @@ initialize_library(void)
 }
 
 /* Shall what SQLite does for the session end?  Must not throw. */
-bool
-sqlite_session_must_stop(SqliteSession *session)
+static bool
+must_stop(SqliteSession *session)
 {
 	if (QueryCancelPending || ProcDiePending)
 		return true;
@@ -126,14 +126,14 @@ sqlite_session_must_stop(SqliteSession *session)
 static int
 on_progress(void *arg)
 {
-	return sqlite_session_must_stop((SqliteSession *) arg);
+	return must_stop((SqliteSession *) arg);
 }
 
 /* The same question where the session is not at hand; false between steps. */
 bool
 sqlite_session_stops(void)
 {
-	return sqlite_at_work != NULL && sqlite_session_must_stop(sqlite_at_work);
+	return sqlite_at_work != NULL && must_stop(sqlite_at_work);
 }
 
 /* Collation of ordered text where the file stores UTF-16: bytes of UTF-8. */

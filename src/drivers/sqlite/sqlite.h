@@ -277,7 +277,6 @@ extern SySession *sqlite_session_create(const SySource *source, MemoryContext cx
 extern void sqlite_session_close(SySession *base);
 extern bool sqlite_session_usable(SySession *base);
 extern void sqlite_session_rethrow(SqliteSession *session);
-extern bool sqlite_session_must_stop(SqliteSession *session);
 extern bool sqlite_session_stops(void);
 extern SqliteStatement *sqlite_statement_get(SqliteSession *session, const char *sql,
 											 int length, SyError *err);
@@ -303,6 +302,7 @@ extern int	sqlite_deferred_access(const char *name, int flags, int *result);
 extern struct DatabaseFile *sqlite_deferred_database(sqlite3 *connection);
 extern void sqlite_deferred_allow(struct DatabaseFile *db, bool allow);
 extern bool sqlite_deferred_now(const struct DatabaseFile *db);
+extern bool sqlite_deferred_lost(const struct DatabaseFile *db);
 
 /* vfs.c */
 extern bool sqlite_vfs_register(void);
