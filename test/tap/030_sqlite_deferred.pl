@@ -202,7 +202,10 @@ like(play($look, $look, $hold, $look), qr/55P03/, 'a file that is being written 
 is(play($release), '', 'the writer is killed');
 ok(-s "$other-journal", 'and leaves a journal');
 my $left = play($look);
-like($left, qr/ERROR:  \w{5}: .*"two"/, 'which is for its owner to roll back');
+like($left, qr/ERROR:  25006: .*"two".*A program died while it wrote/s, 'which is for its owner to roll back');
+$node->safe_psql('postgres', sqlite_server_sql('hasty', $other, busy_timeout => '0')
+	  . q{CREATE FOREIGN TABLE hasty (n bigint) SERVER hasty OPTIONS ("table" 't')});
+like(play('SELECT n FROM hasty'), qr/ERROR:  25006: .*A program died while it wrote/s, 'that is no lock which busy_timeout is about');
 is(play(outside($other, 'SELECT 1 FROM t'), $look, $look), '0 0', 'and then the row is what it was');
 
 # A bad value, a cancel and query_timeout are the statement's.

@@ -230,6 +230,31 @@ is_deeply([ grep { (stat $_)[4] == $> } glob "$comes-*" ], [], 'nothing beside t
 $goes->quit;
 ok(defined eval { $owner->eval("check('$comes', 1000000)") }, 'and the owner reads and writes') or diag($@);
 
+# An owner that has just opened its log looks as if it had died: that is not
+# said before it has been looked at for a while.
+my $opens = "$base/opens/f.db";
+
+$owner->eval(qq{make('$base/opens', 0o777, 0o644, 'wal', 'left')
+import fcntl
+index = open('$opens-shm', 'r+b')
+index.truncate(0)
+index.truncate(32768)
+fcntl.lockf(index, fcntl.LOCK_SH, 1, 128)});
+$node->safe_psql('postgres', sqlite_server_sql('opens', $opens) . q{
+	CREATE FOREIGN TABLE opens (id bigint) SERVER opens OPTIONS ("table" 't');
+	CREATE FUNCTION look_ms() RETURNS float8 LANGUAGE plpgsql AS $$
+	DECLARE
+		began timestamptz := clock_timestamp();
+	BEGIN
+		PERFORM count(*) FROM opens;
+		RETURN 0;
+	EXCEPTION WHEN read_only_sql_transaction THEN
+		RETURN extract(epoch FROM clock_timestamp() - began) * 1000;
+	END $$});
+cmp_ok($node->safe_psql('postgres', 'SELECT look_ms()'), '>', 50, 'an owner that opens its log is given time');
+$owner->eval("index.close()");
+ok(defined eval { $owner->eval("check('$opens', 1000000)") }, 'it has opened it') or diag($@);
+
 # Our own file, which a group writes: its other members need -wal and -shm, too.
 my $shared = sqlite_file('shared', 'PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)');
 chown -1, scalar getgrnam('nogroup'), $shared or die "chown: $!";

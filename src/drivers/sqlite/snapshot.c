@@ -36,7 +36,7 @@
 /* Milliseconds between tries to read a locked file; the last one repeats. */
 static const int back_off_ms[] = {1, 2, 5, 10, 25};
 
-/* So often is a journal looked at again that a dead program may have left. */
+/* So often is looked again at what a dead program may have left. */
 #define MAX_SUSPICIONS		6
 
 /* Reads that follow belong together; nothing is touched yet. */
@@ -81,6 +81,27 @@ sqlite_session_wait(SySession *base, SyWaitSpec *spec)
 	spec->until = session->try_again_at;
 }
 
+/* Begin to wait, unless that has begun; "now" is what is waited from. */
+static void
+begin_waiting(SqliteSession *session, SyDeadline now)
+{
+	if (session->waiting)
+		return;
+	session->waiting = true;
+	session->tries = session->suspicions = 0;
+	session->give_up_at = now + (int64) session->busy_timeout_ms * 1000;
+}
+
+/* Microseconds to the next try. */
+static int64
+next_pause_us(SqliteSession *session)
+{
+	int			pause = Min(session->tries, (int) lengthof(back_off_ms) - 1);
+
+	session->tries++;
+	return back_off_ms[pause] * 1000;
+}
+
 /*
  * The file is locked: plan the next try, or give up after busy_timeout, when
  * "err" (filled by SQLite's words) becomes ours.
@@ -88,15 +109,9 @@ sqlite_session_wait(SySession *base, SyWaitSpec *spec)
 static SyProgress
 plan_next_try(SqliteSession *session, SyError *err)
 {
-	int			pause = Min(session->tries, (int) lengthof(back_off_ms) - 1);
 	SyDeadline	now = sy_now_us();
 
-	if (!session->waiting)
-	{
-		session->waiting = true;
-		session->tries = session->suspicions = pause = 0;
-		session->give_up_at = now + (int64) session->busy_timeout_ms * 1000;
-	}
+	begin_waiting(session, now);
 	if (now >= session->give_up_at)
 	{
 		session->waiting = false;
@@ -107,8 +122,7 @@ plan_next_try(SqliteSession *session, SyError *err)
 						session->file.path, session->busy_timeout_ms);
 		return SY_FAILED;
 	}
-	session->tries++;
-	session->try_again_at = Min(now + back_off_ms[pause] * 1000, session->give_up_at);
+	session->try_again_at = Min(now + next_pause_us(session), session->give_up_at);
 	return SY_BLOCKED;
 }
 
@@ -187,17 +201,36 @@ hold_snapshot(SqliteSession *session, SyError *err)
 }
 
 /*
- * May a program that writes look as if it had died?  SQLite asks whether the
- * journal is there, whether its writer has the lock, and what is in it, one
- * after the other; a commit in between makes a journal look abandoned.  Who
- * may write the file makes sure by the writer's lock.  A reader cannot, and
- * must ask again.  (pager.c of SQLite, hasHotJournal().)
+ * May a program that writes only look as if it had died?  SQLite asks whether
+ * the journal is there, whether its writer has the lock, and what is in it,
+ * one after the other; a commit in between makes a journal look abandoned.  A
+ * program that opens a log empties its index before it takes the lock to write
+ * that anew.  Who may write the files makes sure by the writer's lock.  A
+ * reader cannot, and must ask again.  (hasHotJournal() in pager.c of SQLite,
+ * walIndexReadHdr() in wal.c.)
  */
 static bool
 may_be_alive(SqliteSession *session)
 {
-	return sqlite3_extended_errcode(session->db) == SQLITE_READONLY_ROLLBACK &&
+	int			code = sqlite3_extended_errcode(session->db);
+
+	return (code == SQLITE_READONLY_ROLLBACK || code == SQLITE_READONLY_RECOVERY) &&
 		(!session->waiting || session->suspicions < MAX_SUSPICIONS);
+}
+
+/*
+ * Look soon again at what seems to be left behind.  Whether it is does not
+ * depend on how long a lock is waited for: busy_timeout does not count.
+ */
+static SyProgress
+plan_next_look(SqliteSession *session)
+{
+	SyDeadline	now = sy_now_us();
+
+	begin_waiting(session, now);
+	session->suspicions++;
+	session->try_again_at = now + next_pause_us(session);
+	return SY_BLOCKED;
 }
 
 /*
@@ -219,12 +252,7 @@ sqlite_session_snapshot(SqliteSession *session, SyError *err)
 		return SY_DONE;
 	}
 	if (err->sqlstate == ERRCODE_READ_ONLY_SQL_TRANSACTION && may_be_alive(session))
-	{
-		SyProgress	progress = plan_next_try(session, err);
-
-		session->suspicions++;
-		return progress;
-	}
+		return plan_next_look(session);
 	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 		return plan_next_try(session, err);
 	session->waiting = false;
