@@ -33,6 +33,7 @@
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
 #ifdef __linux__
 #include <sys/vfs.h>
 #endif
@@ -311,12 +312,16 @@ characteristics_of_database(sqlite3_file *file)
 	return real->pMethods->xDeviceCharacteristics(real);
 }
 
+/* xShmMap: the log's index, if it is made here, is for others from the start. */
 static int
 map_shared_memory(sqlite3_file *file, int page, int size, int extend, void volatile **to)
 {
 	sqlite3_file *real = &((DatabaseFile *) file)->real;
+	mode_t		mask = umask(0);
+	int			rc = real->pMethods->xShmMap(real, page, size, extend, to);
 
-	return real->pMethods->xShmMap(real, page, size, extend, to);
+	(void) umask(mask);
+	return rc;
 }
 
 static int

@@ -201,20 +201,22 @@ hold_snapshot(SqliteSession *session, SyError *err)
 }
 
 /*
- * May a program that writes only look as if it had died?  SQLite asks whether
- * the journal is there, whether its writer has the lock, and what is in it,
- * one after the other; a commit in between makes a journal look abandoned.  A
- * program that opens a log empties its index before it takes the lock to write
- * that anew.  Who may write the files makes sure by the writer's lock.  A
- * reader cannot, and must ask again.  (hasHotJournal() in pager.c of SQLite,
- * walIndexReadHdr() in wal.c.)
+ * May a program that writes only look as if it had died, or had shut us out?
+ * SQLite asks whether the journal is there, whether its writer has the lock,
+ * and what is in it, one after the other; a commit in between makes a journal
+ * look abandoned.  A program that opens a log empties its index before it takes
+ * the lock to write that anew, and gives both files their rights when it has
+ * made them.  Who may write the files makes sure by the writer's lock.  A
+ * reader cannot, and must ask again.  (SQLite: hasHotJournal() in pager.c,
+ * walIndexReadHdr() in wal.c, robust_open() in os_unix.c.)
  */
 static bool
 may_be_alive(SqliteSession *session)
 {
 	int			code = sqlite3_extended_errcode(session->db);
 
-	return (code == SQLITE_READONLY_ROLLBACK || code == SQLITE_READONLY_RECOVERY) &&
+	return (code == SQLITE_READONLY_ROLLBACK || code == SQLITE_READONLY_RECOVERY ||
+			(code & 0xff) == SQLITE_CANTOPEN) &&
 		(!session->waiting || session->suspicions < MAX_SUSPICIONS);
 }
 
@@ -240,9 +242,12 @@ plan_next_look(SqliteSession *session)
 SyProgress
 sqlite_session_snapshot(SqliteSession *session, SyError *err)
 {
+	bool		readable;
+
 	if (session->in_transaction)
 		return SY_DONE;
-	if (sqlite_file_readable(session, err) && hold_snapshot(session, err))
+	readable = sqlite_file_readable(session, err);
+	if (readable && hold_snapshot(session, err))
 	{
 		session->in_transaction = true;
 		session->waiting = false;
@@ -251,7 +256,7 @@ sqlite_session_snapshot(SqliteSession *session, SyError *err)
 			session->locked_at = GetCurrentStatementStartTimestamp();
 		return SY_DONE;
 	}
-	if (err->sqlstate == ERRCODE_READ_ONLY_SQL_TRANSACTION && may_be_alive(session))
+	if (readable && may_be_alive(session))
 		return plan_next_look(session);
 	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 		return plan_next_try(session, err);

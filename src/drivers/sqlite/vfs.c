@@ -10,7 +10,8 @@
  * The progress handler is not asked meanwhile.
  *
  * So sessions use a VFS of our own, which is the default one but for
- * temporary files, and for databases, see deferred.c.  Temporary files are
+ * temporary files, for databases, see deferred.c, and for the rights of logs
+ * that are made, see open_beside().  Temporary files are
  * asked at each block whether the work shall stop, which then ends like by the
  * progress handler, with SQLITE_INTERRUPT: that leaves the transaction of a
  * reader alone, as an I/O error would not.  What would be closed while the
@@ -23,6 +24,8 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <sys/stat.h>
 
 #include "sqlite.h"
 
@@ -228,7 +231,22 @@ sqlite_vfs_close_kept(void)
  * The VFS
  */
 
-/* Open a file; logs and journals become wholly the parent's. */
+/*
+ * Open a log or a journal, which becomes wholly the parent's.  SQLite gives a
+ * log that it makes the rights of the database, but after the process's mask
+ * has counted: nobody else could open it in between.
+ */
+static int
+open_beside(const char *name, sqlite3_file *file, int flags, int *flags_out)
+{
+	mode_t		mask = umask(0);
+	int			rc = parent->xOpen(parent, name, file, flags, flags_out);
+
+	(void) umask(mask);
+	return rc;
+}
+
+/* Open a file. */
 static int
 open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
@@ -238,7 +256,7 @@ open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int
 	if (flags & SQLITE_OPEN_MAIN_DB)
 		return sqlite_deferred_open(name, file, flags, flags_out);
 	if (!(flags & TEMPORARY))
-		return parent->xOpen(parent, name, file, flags, flags_out);
+		return open_beside(name, file, flags, flags_out);
 	file->pMethods = NULL;
 	real = sqlite3_malloc64(offsetof(KeptFile, file) + parent->szOsFile);
 	if (real == NULL)
