@@ -151,11 +151,15 @@ learn_encoding(SqliteSession *session, SyError *err)
 
 	if (session->encoding_known)
 		return true;
+	if (!sqlite_file_readable(session, err))
+		return false;
 	if (step_holder(session))
 	{
 		bool		has_tables = sqlite3_column_int(session->holder, 0) != 0;
 
 		(void) sqlite3_reset(session->holder);
+		if (!sqlite_file_readable(session, err))
+			return false;
 		if (sqlite3_prepare_v2(session->db, "PRAGMA encoding", -1, &encoding, NULL) == SQLITE_OK &&
 			sqlite3_step(encoding) == SQLITE_ROW &&
 			sqlite3_exec(session->db, CACHE_PRAGMA, NULL, NULL, NULL) == SQLITE_OK)
@@ -175,14 +179,15 @@ learn_encoding(SqliteSession *session, SyError *err)
 
 /*
  * Hold the snapshot, and see whether what we know of tables still holds.
- * False: failed, and nothing is held.
+ * False: failed, and nothing is held.  Whether SQLite may touch the file must
+ * be asked before each lock: the file may have become a WAL database.
  */
 static bool
 hold_snapshot(SqliteSession *session, SyError *err)
 {
 	int			version;
 
-	if (!learn_encoding(session, err))
+	if (!learn_encoding(session, err) || !sqlite_file_readable(session, err))
 		return false;
 	if (!step_holder(session))
 	{
@@ -204,19 +209,19 @@ hold_snapshot(SqliteSession *session, SyError *err)
  * May a program that writes only look as if it had died, or had shut us out?
  * SQLite asks whether the journal is there, whether its writer has the lock,
  * and what is in it, one after the other; a commit in between makes a journal
- * look abandoned.  A program that opens a log empties its index before it takes
- * the lock to write that anew, and gives both files their rights when it has
- * made them.  Who may write the files makes sure by the writer's lock.  A
- * reader cannot, and must ask again.  (SQLite: hasHotJournal() in pager.c,
- * walIndexReadHdr() in wal.c, robust_open() in os_unix.c.)
+ * look abandoned.  A program that opens a log gives the files their rights when
+ * it has made them, empties the index before it takes the lock to write that
+ * anew, and only then says from where on it may be read.  Who may write the
+ * files makes sure by the writer's lock.  A reader cannot, and must ask again.
+ * (SQLite: hasHotJournal() in pager.c, robust_open() in os_unix.c,
+ * walIndexReadHdr() and walTryBeginRead() in wal.c.)
  */
 static bool
 may_be_alive(SqliteSession *session)
 {
-	int			code = sqlite3_extended_errcode(session->db);
+	int			code = sqlite3_errcode(session->db) & 0xff;
 
-	return (code == SQLITE_READONLY_ROLLBACK || code == SQLITE_READONLY_RECOVERY ||
-			(code & 0xff) == SQLITE_CANTOPEN) &&
+	return (code == SQLITE_READONLY || code == SQLITE_CANTOPEN) &&
 		(!session->waiting || session->suspicions < MAX_SUSPICIONS);
 }
 
@@ -242,12 +247,9 @@ plan_next_look(SqliteSession *session)
 SyProgress
 sqlite_session_snapshot(SqliteSession *session, SyError *err)
 {
-	bool		readable;
-
 	if (session->in_transaction)
 		return SY_DONE;
-	readable = sqlite_file_readable(session, err);
-	if (readable && hold_snapshot(session, err))
+	if (hold_snapshot(session, err))
 	{
 		session->in_transaction = true;
 		session->waiting = false;
@@ -256,7 +258,7 @@ sqlite_session_snapshot(SqliteSession *session, SyError *err)
 			session->locked_at = GetCurrentStatementStartTimestamp();
 		return SY_DONE;
 	}
-	if (readable && may_be_alive(session))
+	if (err->cls == SY_ERROR_SOURCE && may_be_alive(session))
 		return plan_next_look(session);
 	if (err->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 		return plan_next_try(session, err);
