@@ -196,6 +196,12 @@ hold_snapshot(SqliteSession *session, SyError *err)
 		return false;
 	}
 	version = sqlite3_column_int(session->holder, 0);
+	if (version != 0 && !session->encoding_known)
+	{
+		/* The first tables came just now, and the encoding with them. */
+		(void) sqlite3_reset(session->holder);
+		return hold_snapshot(session, err);
+	}
 	if (version != session->schema_version)
 	{
 		session->tables = NULL;
