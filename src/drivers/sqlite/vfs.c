@@ -11,12 +11,11 @@
  *
  * So sessions use a VFS of our own, which is the default one but for
  * temporary files, for databases, see deferred.c, and for the rights of logs
- * that are made, see open_beside().  Temporary files are
- * asked at each block whether the work shall stop, which then ends like by the
- * progress handler, with SQLITE_INTERRUPT: that leaves the transaction of a
- * reader alone, as an I/O error would not.  What would be closed while the
- * work shall stop is kept, and closed by sqlite_vfs_close_kept() when the
- * client has been told.
+ * that are made, see open_beside().  Temporary files are asked at each block
+ * whether the work shall stop, which then ends like by the progress handler,
+ * with SQLITE_INTERRUPT: that leaves the transaction of a reader alone, as an
+ * I/O error would not.  What would be closed while the work shall stop is
+ * kept, and closed by sqlite_vfs_close_kept() when the client has been told.
  *
  * IDENTIFICATION
  *	  src/drivers/sqlite/vfs.c
