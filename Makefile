@@ -73,7 +73,7 @@ SHLIB_LINK = -lsqlite3
 
 # In this order: each script may use what an earlier one made.
 REGRESS = setup options functions cursors sessions limits sqlite_types sqlite_pushdown sqlite_import \
-	mongodb_types mongodb_pushdown mongodb_import trees views control privileges
+	mongodb_types mongodb_pushdown mongodb_import trees views control disconnect privileges
 REGRESS_PREP = installcheck-prep
 ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation

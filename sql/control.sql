@@ -1,5 +1,4 @@
--- trip(), drain(), reset() and disconnect(): what an administrator says holds
--- at once.
+-- trip(), drain() and reset(): what an administrator says holds at once.
 \getenv dir SY_TEST_DIR
 \set file :dir '/control.db'
 \set load '| rm -f ' :file '; /usr/bin/python3 -c "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())" ' :file
@@ -91,24 +90,6 @@ SELECT switchyard.drain('regress_sy_none');
 SELECT switchyard.reset('regress_sy_none');
 SELECT switchyard.disconnect('regress_sy_none');
 \set VERBOSITY default
-
--- disconnect() closes this session's idle sessions, and no others.
-SELECT count(*) FROM t;
-SELECT switchyard.disconnect('regress_sy_control');
-SELECT switchyard.disconnect('regress_sy_control');
-SELECT count(*) FROM t;
-SET client_min_messages = warning;
-BEGIN;
-DECLARE c CURSOR FOR SELECT id FROM t;
-FETCH c;
-SELECT switchyard.disconnect();
-FETCH c;
-CLOSE c;
-SELECT switchyard.disconnect('regress_sy_control');
-COMMIT;
-SELECT count(*) FROM t;
-SELECT switchyard.disconnect('regress_sy_control');
-SET client_min_messages = error;
 
 DROP SERVER regress_sy_control CASCADE;
 DROP SCHEMA control CASCADE;
