@@ -319,14 +319,15 @@ sy_prober_main(Datum arg)
 	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
 	one_round = order.one_round;
 	sy_worker_signals();
+	/* first, so that who drops the database knows of us, or we of the drop */
+	if (!sy_database_attach(dboid, MyLatch) || !sy_database_find(dboid, &database))
+		proc_exit(0);
+	told = database.told;
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	sy_worker_settings();
 	before_shmem_exit(at_exit, (Datum) 0);
 	round_cxt = AllocSetContextCreate(TopMemoryContext, "switchyard probe round",
 									  ALLOCSET_DEFAULT_SIZES);
-	if (!sy_database_attach(dboid, MyLatch) || !sy_database_find(dboid, &database))
-		proc_exit(0);
-	told = database.told;
 
 	for (;;)
 	{

@@ -107,6 +107,28 @@ $node->safe_psql('postgres', join '', map { "DROP DATABASE d$_;\n" } (3 .. $data
 becomes($node, "SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type LIKE 'switchyard%'", 'two databases have a prober each');
 becomes($node, "SELECT min(backend_start) < now() - interval '7 s' FROM pg_stat_activity WHERE backend_type = 'switchyard prober'",
 	'which stays', limit => 40);
+
+# A new database is gone before its first prober, which is slow, has begun.
+my $psql = background($node);
+my $before = -s $node->logfile;
+$node->append_conf('postgresql.conf', "post_auth_delay = 1\n");
+$node->reload;
+$psql->query('SELECT pg_sleep(0.3); CREATE DATABASE brief TEMPLATE d1');
+my $brief = $psql->query("SELECT oid FROM pg_database WHERE datname = 'brief'");
+sub logged
+{
+	my ($words) = @_;
+	my $until = time + 30;
+
+	sleep(0.02) while slurp_file($node->logfile, $before) !~ /$words "switchyard prober for database $brief"/ && time < $until;
+	return time < $until;
+}
+ok(logged('starting background worker process'), 'a new database is to be looked at');
+is($psql->query('DROP DATABASE brief') . $psql->{stderr}, '', 'and dropped at once');
+$psql->quit;
+$node->append_conf('postgresql.conf', "post_auth_delay = 0\n");
+$node->reload;
+ok(logged('unregistering background worker'), 'which its prober finds out');
 unlike(slurp_file($node->logfile), qr/FATAL:.*database .* does not exist|being accessed by other users/,
 	'nobody looked for a database that is gone');
 
