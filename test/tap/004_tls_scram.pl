@@ -90,6 +90,28 @@ like(error_of($node, 'SELECT count(*) FROM t'), qr/ERROR:  08001.*HINT:.*expects
 $node->safe_psql('postgres', "ALTER SERVER hot OPTIONS (SET uri '" . $mongo->uri . "')");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), '100', 'the right URI works again');
 
+# A URI may name the mechanism, which takes nothing from who it is for.
+$node->safe_psql('postgres', qq{
+	CREATE ROLE common;
+	GRANT USAGE ON FOREIGN SERVER hot TO common;
+	GRANT SELECT ON t TO common;
+	CREATE USER MAPPING FOR common SERVER hot OPTIONS (username 'app', password '$second');
+});
+foreach my $mechanism (qw(SCRAM-SHA-1 SCRAM-SHA-256))
+{
+	is(error_of($node, "ALTER SERVER hot OPTIONS (SET uri '" . $mongo->uri("authMechanism=$mechanism&authSource=admin") . "')"),
+		'', "$mechanism: can be named in the URI");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), '100', "$mechanism: logs in");
+	is($node->safe_psql('postgres', 'SET ROLE common; SELECT count(*) FROM t'), '100', "$mechanism: also somebody who needs a password");
+}
+like(altered("SET password '$wrong'"), qr/ERROR:  28P01.*hot/s, 'and a wrong password is wrong');
+is(altered("SET password '$second'"), '', 'until it is right');
+my $lacking = qr/ERROR:  HV024: the user mapping of source "hot" cannot be used.*DETAIL:.*not the password/s;
+like(altered('DROP password'), $lacking, 'a user name without a password is not enough');
+$node->safe_psql('postgres', "ALTER SERVER hot OPTIONS (SET uri '" . $mongo->uri . "')");
+like(error_of($node, 'SELECT count(*) FROM t'), $lacking, 'whether or not a mechanism is named');
+is(altered("ADD password '$second'"), '', 'with it, it is');
+
 # A password in a URI is refused, and not repeated.
 $error = error_of($node, "CREATE SERVER leaky FOREIGN DATA WRAPPER switchyard_mongodb OPTIONS (uri 'mongodb://app:hunter2\@127.0.0.1/', database 'test')");
 like($error, qr/ERROR:  HV02?4?/, 'a URI with a password is refused at DDL time');

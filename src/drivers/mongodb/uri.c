@@ -198,21 +198,46 @@ mongo_percent_encode(const char *text)
 
 /*
  * Parse a URI, as that user unless "user" is NULL: some mechanisms cannot be
- * parsed without one.  NULL if it is not valid.  To be destroyed by the
- * caller.
+ * parsed without one, and by a newer libmongoc not without a password.  If it
+ * has to be, with "has_password", there is one that means nothing: the caller
+ * sets the right one, or does not log in.  All is in UTF-8.  NULL if the URI
+ * is not valid.  To be destroyed by the caller.
  */
 static mongoc_uri_t *
-mongo_uri_parse(const char *uri, const char *user)
+mongo_uri_parse(const char *uri, const char *user, bool has_password)
 {
 	const char *hosts = strstr(uri, "://");
-	char	   *text = mongo_to_utf8(uri);
 	bson_error_t error;
+	char	   *as;
+	mongoc_uri_t *parsed;
 
-	if (hosts != NULL && user != NULL)
-		text = psprintf("%.*s://%s@%s", (int) (hosts - uri), uri,
-						mongo_percent_encode(mongo_to_utf8(user)),
-						mongo_to_utf8(hosts + 3));
-	return mongoc_uri_new_with_error(text, &error);
+	if (hosts == NULL || user == NULL)
+		return mongoc_uri_new_with_error(uri, &error);
+	hosts += strlen("://");
+	as = psprintf("%.*s%s", (int) (hosts - uri), uri, mongo_percent_encode(user));
+	parsed = mongoc_uri_new_with_error(psprintf("%s@%s", as, hosts), &error);
+	if (parsed == NULL && has_password)
+	{
+		mongo_log_clear();
+		parsed = mongoc_uri_new_with_error(psprintf("%s:password@%s", as, hosts), &error);
+	}
+	return parsed;
+}
+
+/*
+ * Parse a URI, in the database's encoding, only to look at it: whatever login
+ * it needs.  NULL if it is not valid.  To be destroyed by the caller.
+ */
+static mongoc_uri_t *
+mongo_uri_look(const char *uri)
+{
+	char	   *text = mongo_to_utf8(uri);
+	mongoc_uri_t *parsed = mongo_uri_parse(text, NULL, false);
+
+	if (parsed != NULL)
+		return parsed;
+	mongo_log_clear();
+	return mongo_uri_parse(text, "user", true);
 }
 
 /* May this user make the server open files? */
@@ -258,12 +283,7 @@ mongo_check_uri(const char *uri)
 	mongo_check_uri_secrets(uri);
 	mongoc_log_set_handler(mongo_log_handler, NULL);
 	mongo_log_clear();
-	parsed = mongo_uri_parse(uri, NULL);
-	if (parsed == NULL)
-	{
-		mongo_log_clear();
-		parsed = mongo_uri_parse(uri, "user");
-	}
+	parsed = mongo_uri_look(uri);
 	if (parsed == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
@@ -410,7 +430,7 @@ mongo_check_login(const SySource *source, SyError *err)
 
 	if (mongo_password_not_required(source))
 		return true;
-	parsed = uri ? mongo_uri_parse(uri, user ? user : "user") : NULL;
+	parsed = uri ? mongo_uri_look(uri) : NULL;
 	proves = parsed && mongo_mechanism_uses_password(mongoc_uri_get_auth_mechanism(parsed));
 	if (parsed)
 		mongoc_uri_destroy(parsed);
@@ -448,11 +468,7 @@ mongo_endpoint(const SySource *source, SyEndpoint *result)
 	mongoc_uri_t *uri = NULL;
 
 	if (option != NULL)
-	{
-		uri = mongo_uri_parse(option, NULL);
-		if (uri == NULL)
-			uri = mongo_uri_parse(option, "user");
-	}
+		uri = mongo_uri_look(option);
 	if (database == NULL && uri != NULL)
 		database = mongoc_uri_get_database(uri);
 	result->database = database != NULL ? pstrdup(database) : NULL;
@@ -495,6 +511,36 @@ mongo_uri_add_secrets(const SySource *source, mongoc_uri_t *uri)
 }
 
 /*
+ * Is there a user name without the password that the login needs?  The
+ * library must not be given that: it takes a password for granted.
+ */
+static bool
+mongo_lacks_password(const SySource *source, const char *text)
+{
+	mongoc_uri_t *uri;
+	bool		lacks;
+
+	if (sy_options_get(&source->mapping, "username") == NULL ||
+		sy_options_get(&source->mapping, "password") != NULL)
+		return false;
+	uri = mongo_uri_look(text);
+	lacks = uri != NULL && mongo_mechanism_uses_password(mongoc_uri_get_auth_mechanism(uri));
+	if (uri != NULL)
+		mongoc_uri_destroy(uri);
+	return lacks;
+}
+
+/* The mapping's login is not to be used, and why. */
+static mongoc_uri_t *
+mongo_refuse_mapping(const SySource *source, const char *detail, SyError *err)
+{
+	sy_error_set(err, SY_ERROR_AUTH, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+				 "the user mapping of source \"%s\" cannot be used", source->name);
+	sy_error_detail(err, "%s", detail);
+	return NULL;
+}
+
+/*
  * The URI for a client of this source, with credentials; to be destroyed by
  * the caller.  NULL: "err" is set.
  */
@@ -502,6 +548,7 @@ mongoc_uri_t *
 mongo_uri_build(const SySource *source, SyError *err)
 {
 	const char *text = sy_options_get(&source->options, "uri");
+	const char *user = sy_options_get(&source->mapping, "username");
 	mongoc_uri_t *uri;
 
 	if (text == NULL)
@@ -510,7 +557,10 @@ mongo_uri_build(const SySource *source, SyError *err)
 					 "source \"%s\" has no option \"uri\"", source->name);
 		return NULL;
 	}
-	uri = mongo_uri_parse(text, sy_options_get(&source->mapping, "username"));
+	if (mongo_lacks_password(source, text))
+		return mongo_refuse_mapping(source, "It has a user name, and not the password that goes with it.", err);
+	uri = mongo_uri_parse(mongo_to_utf8(text), user ? mongo_to_utf8(user) : NULL,
+						  sy_options_get(&source->mapping, "password") != NULL);
 	if (uri == NULL)
 	{
 		sy_error_set(err, SY_ERROR_REQUEST, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
@@ -522,10 +572,7 @@ mongo_uri_build(const SySource *source, SyError *err)
 	if (mongo_uri_add_secrets(source, uri))
 		return uri;
 	mongoc_uri_destroy(uri);
-	sy_error_set(err, SY_ERROR_AUTH, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
-				 "the user mapping of source \"%s\" cannot be used", source->name);
-	sy_error_detail(err, "The client library does not accept its password.");
-	return NULL;
+	return mongo_refuse_mapping(source, "The client library does not accept its password.", err);
 }
 
 /* What stands behind the hosts in the option "uri"; in UTF-8, in "cxt". */
@@ -550,12 +597,10 @@ mongo_uri_direct(const SySource *source, const mongoc_uri_t *from, const char *h
 	const char *password = mongoc_uri_get_password(from);
 	const char *key_password = mongoc_uri_get_option_as_utf8(from, MONGOC_URI_TLSCERTIFICATEKEYFILEPASSWORD,
 															 NULL);
-	bson_error_t error;
 	mongoc_uri_t *uri;
 
-	uri = mongoc_uri_new_with_error(psprintf("mongodb://%s%s%s%s%s", user ? mongo_percent_encode(user) : "",
-											 user ? "@" : "", hosts, rest[0] == '/' ? "" : "/", rest),
-									&error);
+	uri = mongo_uri_parse(psprintf("mongodb://%s%s%s", hosts, rest[0] == '/' ? "" : "/", rest),
+						  user, password != NULL);
 	if (uri == NULL)
 	{
 		mongo_log_clear();		/* what it does not like is in order with a name */
