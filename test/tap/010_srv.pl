@@ -14,7 +14,8 @@ use Switchyard;
 
 my $mongo = Switchyard::Mongod->new(members => 2);
 my $tls = Switchyard::Mongod->new(standalone => 1, tls => 1);
-foreach my $one ($mongo, $tls)
+my $closed = Switchyard::Mongod->new(standalone => 1, auth => 1);
+foreach my $one ($mongo, $tls, $closed)
 {
 	$one->eval('db.t.insert_many([{"_id": i} for i in range(10)])');
 }
@@ -32,6 +33,7 @@ sub txt
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my ($first, $second) = $mongo->ports;
 my $tls_port = $tls->port;
+my $closed_port = $closed->port;
 append_to_file("$dir/hosts", join '', map { "127.0.0.1 $_\n" }
 	  qw(one.set.example.test two.set.example.test localhost.example.test));
 append_to_file("$dir/dns", <<"EOT");
@@ -42,6 +44,7 @@ SRV _mongodb._tcp.badoption.set.example.test one.set.example.test $first
 TXT badoption.set.example.test @{[txt('retryWrites=false')]}
 SRV _mongodb._tcp.stranger.set.example.test localhost.example.test $first
 SRV _mongodb._tcp.tls.set.example.test one.set.example.test $tls_port
+SRV _mongodb._tcp.closed.set.example.test one.set.example.test $closed_port
 SRV _mongodb._tcp.nohost.set.example.test absent.set.example.test $first
 EOT
 append_to_file("$dir/silent.conf", 'nameserver ' . ($ENV{SY_SILENT_DNS} // '127.0.0.1') . "\n");
@@ -88,6 +91,10 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '10', 'TLS is th
 $table = table_at("mongodb+srv://tls.set.example.test/?tlsCAFile=$ca");
 like(error_of($node, "SELECT count(*) FROM $table"),
 	qr/ERROR:  08001.*certificate|ERROR:  08001.*TLS/s, 'and the certificate must be for the name in the SRV record');
+$closed->eval('client.admin.command("createUser", "app", pwd="right", roles=[{"role": "read", "db": "test"}])');
+$table = table_at('mongodb+srv://closed.set.example.test/?tls=false&authMechanism=SCRAM-SHA-256&authSource=admin');
+$node->safe_psql('postgres', "CREATE USER MAPPING FOR CURRENT_USER SERVER $table OPTIONS (username 'app', password 'right')");
+is($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '10', 'a login by a mechanism that the URI names') foreach 1 .. 2;
 
 # What fails: 08001 that names the source and the reason, soon.
 sub refused
