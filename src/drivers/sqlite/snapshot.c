@@ -43,7 +43,10 @@ static const int back_off_ms[] = {1, 2, 5, 10, 25};
 void
 sqlite_session_begin(SySession *base, SyIsolation isolation)
 {
-	((SqliteSession *) base)->isolation = isolation;
+	SqliteSession *session = (SqliteSession *) base;
+
+	session->isolation = isolation;
+	sqlite_deferred_allow(session->database, false);	/* if an error left it */
 	sqlite_session_abandon(base);
 }
 
