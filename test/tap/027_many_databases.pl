@@ -88,7 +88,6 @@ $node->safe_psql('postgres', q{
 	END $$});
 my $from = -s $node->logfile;
 my $most = $node->safe_psql('postgres', 'SELECT most()');
-cmp_ok($most, '>=', 3, 'by probers that take turns');
 cmp_ok($most, '<=', 4, 'by half of the workers at most, the launcher included');
 
 my ($starts, $served, $longest) = (0, 0, 0);
@@ -100,7 +99,16 @@ while (time - $began < 60 && $starts < 3 * $databases)
 }
 is($served, $databases, 'each has its turn');
 cmp_ok($longest, '<=', $databases + 5, 'after all the others');
-note("$most processes, $starts starts, $longest from one to the next of the same database");
+# As the postmaster tells it, which has forked them: some live for 2 ms only.
+my ($probers, $least, $together) = (0, 0, 0);
+foreach my $line (split /\n/, slurp_file($node->logfile, $from))
+{
+	$probers += $line =~ /starting background worker process "switchyard prober/ ? 1 : $line =~ /unregistering background worker "switchyard prober/ ? -1 : 0;
+	$least = $probers if $probers < $least;
+	$together = $probers - $least if $probers - $least > $together;
+}
+cmp_ok($together, '>=', 2, 'by probers that take turns, more than one at a time');
+note("$most processes, $together probers at once, $starts starts, $longest from one to the next of the same database");
 is(scalar(() = slurp_file($node->logfile) =~ /WARNING:.*databases have sources, but only 3 of them/g), 1, 'one warning says so');
 
 $node->safe_psql('postgres', join '', map { "DROP DATABASE d$_;\n" } (3 .. $databases));
